@@ -22,6 +22,8 @@ STATEMENTS = (
         sha256 bytea NOT NULL CHECK (length(sha256) = 32),
         encoding text NOT NULL,
         delimiter text NOT NULL,
+        sheet text,
+        sheets text[] NOT NULL DEFAULT '{}',
         mapping text NOT NULL,
         subject text NOT NULL CHECK (subject IN ('people', 'companies')),
         good_count integer NOT NULL CHECK (good_count >= 0),

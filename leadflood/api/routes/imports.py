@@ -32,15 +32,33 @@ from leadflood.engine.errors import (
 
 CSV = "text/csv"
 CSV_UTF8 = f"{CSV}; charset=utf-8"
+TABLES = (
+    CSV,
+    "text/tab-separated-values",
+    "text/plain",
+    "application/csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12",
+    "application/vnd.ms-excel.sheet.macroenabled.12",
+    "application/vnd.oasis.opendocument.spreadsheet",
+    "application/zip",
+    "application/octet-stream",
+    FORM,
+)
 MAX_LINE = 2**31 - 1
 
 
 class UploadQuery(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """The name of a file that does not come in a form."""
+    """The name of a file that does not come in a form, and the sheet of a workbook to read.
+
+    `sheet` null: the first with a table.
+    """
 
     name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    sheet: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
 
 class ImportQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -86,13 +104,16 @@ class UndoAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rate="heavy",
     status=HTTPStatus.CREATED,
     errors=(Invalid, Throttled),
-    takes=(CSV, FORM),
+    takes=TABLES,
     commits_itself="the file is on disk, and hashed for its Idempotency-Key, before it begins",
 )
 async def upload_file(
     upload: Upload, query: UploadQuery, caller: Caller, services: Services
 ) -> ImportView:
-    """Upload a CSV file; its rows wait a day to be mapped and started.
+    """Upload a CSV file or a workbook; its rows wait a day to be mapped and started.
+
+    What it is shows in its bytes, whatever its type says: a CSV in any usual encoding, a workbook
+    (XLSX, XLSB, XLS, ODS), of which one sheet is read, or a zip with one of them.
 
     Of one user 2 files are taken at a time, and 20 may wait to be started.
     """
@@ -101,7 +122,7 @@ async def upload_file(
     with uploads.under_way(importer):
         await uploads.require_room(services.db, importer)
         async with (
-            _on_disk(upload, query.name) as file,
+            _on_disk(upload, query) as file,
             uploads.read(services.db, file, importer) as read_file,
         ):
 
@@ -243,11 +264,12 @@ def _importer_of(caller: Caller) -> Importer:
 def _hash(route: str, file: UploadedFile) -> bytes:
     """Return the hash by which an Idempotency-Key knows the request again."""
     name = file.name.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(b"\n".join([route.encode(), name, file.sha256])).digest()
+    sheet = (file.sheet or "").encode("utf-8", "surrogatepass")
+    return hashlib.sha256(b"\n".join([route.encode(), name, file.sha256, sheet])).digest()
 
 
 @asynccontextmanager
-async def _on_disk(upload: Upload, name: str) -> AsyncIterator[UploadedFile]:
+async def _on_disk(upload: Upload, query: UploadQuery) -> AsyncIterator[UploadedFile]:
     """Write a file to disk as it arrives."""
     digest = hashlib.sha256()
     async with anyio.TemporaryFile() as file:
@@ -257,7 +279,8 @@ async def _on_disk(upload: Upload, name: str) -> AsyncIterator[UploadedFile]:
         await file.flush()
         yield UploadedFile(
             file=cast("BinaryIO", file.wrapped),
-            name=upload.name or name,
+            name=upload.name or query.name,
+            sheet=query.sheet,
             sha256=digest.digest(),
             byte_count=upload.size,
         )

@@ -47,6 +47,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool
     started_at: float
     choice: ColumnChoice
+    sheet: str | None
 
 
 class PreparedRun(msgspec.Struct, frozen=True):
@@ -60,7 +61,9 @@ class PreparedRun(msgspec.Struct, frozen=True):
 
 def run(
     icp: Annotated[Path, typer.Option(help="The ICP: a TOML file.")],
-    input_file: Annotated[Path, typer.Option("--input", help="People or companies: a CSV file.")],
+    input_file: Annotated[
+        Path, typer.Option("--input", help="People or companies: CSV, XLSX or ODS.")
+    ],
     output: Annotated[Path, typer.Option(help="Where the scored CSV goes.")],
     budget: Annotated[
         str | None, typer.Option(help="The most this run may cost, such as 5.00.")
@@ -72,6 +75,9 @@ def run(
     ] = None,
     subject: Annotated[
         Subject | None, typer.Option(help="What the rows are, if it was guessed wrong.")
+    ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="The sheet of a workbook; else the first with a table.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Import nothing; show what it would cost at most.")
@@ -91,10 +97,11 @@ def run(
         as_json=as_json,
         started_at=started_at,
         choice=ColumnChoice(changes=parse_columns(columns or ()), subject=subject),
+        sheet=sheet,
     )
     if not dry_run:
         check_writable(output, input_file)
-    run_input = read_input(icp, input_file, options.choice)
+    run_input = read_input(icp, input_file, options.choice, sheet)
     show_input(input_file, run_input)
     start = _show_estimate if dry_run else _start
     raise typer.Exit(start(settings, options, run_input))
@@ -168,6 +175,7 @@ def run_key(settings: Settings, options: RunOptions, run_input: RunInput) -> str
         str(options.cap_micros),
         str(settings.budget.lead_micros),
         msgspec.json.encode(options.choice).decode(),
+        run_input.csv.sheet or "",
         ",".join(
             name for name in PROVIDER_NAMES if catalog.is_configured(name, settings.providers)
         ),

@@ -31,6 +31,7 @@ class RunInput(msgspec.Struct, frozen=True):
         return {
             "encoding": csv.encoding,
             "delimiter": csv.delimiter,
+            "sheet": csv.sheet,
             "skippedLines": len(csv.skipped_lines),
             "columns": {
                 column.name: field for column, field in zip(csv.columns, csv.fields, strict=True)
@@ -43,18 +44,18 @@ class RunInput(msgspec.Struct, frozen=True):
         }
 
 
-def read_input(icp: Path, file: Path, choice: ColumnChoice) -> RunInput:
+def read_input(icp: Path, file: Path, choice: ColumnChoice, sheet: str | None) -> RunInput:
     """Read both files. Raises: Invalid with the file and the fix."""
-    return RunInput(read_icp_file(icp), _read_csv_file(file, choice))
+    return RunInput(read_icp_file(icp), _read_csv_file(file, choice, sheet))
 
 
-def _read_csv_file(file: Path, choice: ColumnChoice) -> ReadCsv:
+def _read_csv_file(file: Path, choice: ColumnChoice, sheet: str | None) -> ReadCsv:
     try:
         with file.open("rb") as handle:
             raw = handle.read(MAX_INPUT_BYTES + 1)
     except OSError as error:
         raise Invalid(
-            f"--input: cannot read {file} ({error.strerror or error}): give the path of a CSV file",
+            f"--input: cannot read {file} ({error.strerror or error}): give the path of a table",
             code="run.input.unreadable",
         ) from error
     if len(raw) > MAX_INPUT_BYTES:
@@ -63,7 +64,7 @@ def _read_csv_file(file: Path, choice: ColumnChoice) -> ReadCsv:
             code="run.input.too_large",
         )
     try:
-        return read_file(raw, choice)
+        return read_file(raw, choice, sheet)
     except Invalid as error:
         raise Invalid(
             f"--input: {file}: {error.detail}", error.fields, code=error.error_code
@@ -73,8 +74,7 @@ def _read_csv_file(file: Path, choice: ColumnChoice) -> ReadCsv:
 def show_input(file: Path, run_input: RunInput) -> None:
     """Show how the file was understood, before anything is done with it."""
     csv = run_input.csv
-    delimiter = _DELIMITERS.get(csv.delimiter, repr(csv.delimiter))
-    print_message(f"input:   {file}: {csv.encoding}, cells separated by {delimiter}")
+    print_message(f"input:   {file}: {csv.encoding}, {_describe_form(csv)}")
     for line in csv.skipped_lines[:MAX_EXAMPLES]:
         print_message(f"skipped: {line[:100]!r} stands before the header")
     print_message(f"columns: {', '.join(_understood_columns(csv))}")
@@ -90,6 +90,12 @@ def show_input(file: Path, run_input: RunInput) -> None:
     for bad in csv.bad[:MAX_EXAMPLES]:
         print_message(f"line {bad.number}: {bad.reason}")
     print_message(f"ICP:     {run_input.icp.name}")
+
+
+def _describe_form(csv: ReadCsv) -> str:
+    if csv.sheet is not None:
+        return f"sheet {csv.sheet!r}"
+    return f"cells separated by {_DELIMITERS.get(csv.delimiter, repr(csv.delimiter))}"
 
 
 def _show_ignored_cells(csv: ReadCsv) -> None:

@@ -15,7 +15,8 @@ import pytest
 from anyio import create_task_group
 from leadflood.app import Node
 from leadflood.domain.auth.schemas.roles import Role
-from leadflood.domain.imports.rules.csv_reader import CsvFile, open_csv
+from leadflood.domain.imports.rules.csv_reader import CsvFile
+from leadflood.domain.imports.rules.table_file import open_table_file
 from leadflood.domain.imports.service import uploads as upload_module
 from leadflood.engine.bulkhead import Bulkhead
 from leadflood.engine.clock import REAL_TIME
@@ -24,6 +25,7 @@ from leadflood.engine.db.sql import Query
 
 from tests.support.api import Answer, Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
+from tests.support.workbooks import make_xlsx, make_zip
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
 CSV = {"Content-Type": "text/csv"}
@@ -431,8 +433,11 @@ async def test_a_form_may_bring_the_file(api: Client) -> None:
     [
         (b"", "leads.csv.empty"),
         (b"email,name\n", "leads.csv.empty"),
-        (b"PK\x03\x04" + b"\0" * 500, "leads.csv.workbook"),
-        (b"\xd0\xcf\x11\xe0" + b"\0" * 500, "leads.csv.workbook"),
+        (b"PK\x03\x04" + b"\0" * 500, "leads.zip.broken"),
+        (b"\xd0\xcf\x11\xe0" + b"\0" * 500, "leads.workbook.unreadable"),
+        (make_zip({"leads.csv": bytes(150_000_000)}), "leads.workbook.too_large"),
+        (b'[{"email": "ann@b.example"}]', "leads.csv.foreign"),
+        (b"<html><table><tr><td>email", "leads.csv.foreign"),
         (b"%PDF-1.7\n", "leads.csv.foreign"),
         (b"\x1f\x8b\x08" + b"\0" * 100, "leads.csv.foreign"),
         (b"email" + b",email" * 100_000 + b"\na@b.example\n", "leads.csv.too_wide"),
@@ -472,6 +477,53 @@ async def test_odd_bytes_are_read_as_far_as_possible(
     view = await upload(api, body)
 
     assert (view["rowCount"], view["counts"]["bad"]) == (rows_read, bad)
+
+
+async def test_a_sheet_of_a_workbook_is_imported(api: Client) -> None:
+    tag = unique_tag()
+    header = ["Name", "Email", "Phone"]
+    raw = make_xlsx(
+        {
+            "Info": [["Leads of May"]],
+            "May": [header, ["Ann Lee", f"ann@{tag}.example", 493012345678]],
+            "June": [header, ["Bob Ash", f"bob@{tag}.example", "+4930123456"]],
+        }
+    )
+    binary = {"Content-Type": "application/octet-stream"}
+
+    may = (await api.post("/v1/imports", raw=raw, headers=binary)).json
+    again = (await api.post("/v1/imports", raw=raw, headers=CSV)).json
+    june = (await api.post("/v1/imports?sheet=June&name=leads.xlsx", raw=raw, headers=CSV)).json
+    none = await api.post("/v1/imports?sheet=July", raw=raw, headers=CSV)
+
+    assert (may["encoding"], may["sheet"]) == ("xlsx", "May")
+    assert may["sheets"] == ["Info", "May", "June"]
+    assert again["id"] == may["id"]
+    assert (june["sheet"], june["rowCount"]) == ("June", 1)
+    assert june["id"] != may["id"]
+    assert (none.status, none.problem["code"]) == (422, "leads.workbook.no_sheet")
+    await set_mapping(api, may, enrich=False)
+    await api.post(f"/v1/imports/{may['id']}/start")
+    await wait_for_end(api, may)
+    [row] = await list_rows(api, may)
+    assert (row["state"], row["number"], row["cells"][2]) == ("created", 2, "493012345678")
+
+
+async def test_short_rows_are_told_and_counted(api: Client) -> None:
+    tag = unique_tag()
+    lines = (
+        "First Name,Last Name,Company,Email,City",
+        f"Ada,Low,ada@{tag}.example",
+        f"Bob,Hi,B,bob@{tag}.example",
+    )
+
+    completed = await import_file(api, "\n".join(lines).encode(), enrich=False)
+
+    [bad] = await list_rows(api, completed, "bad")
+    assert completed["warnings"][-1].startswith("2 rows have fewer cells than the header")
+    assert "stands in the column of company_name" in bad["reason"]
+    assert completed["counts"]["created"] == 1
+    assert completed["notes"][0]["text"].startswith("1 rows have fewer cells than the header")
 
 
 async def test_mixed_encodings_give_a_warning(api: Client) -> None:
@@ -827,15 +879,15 @@ async def test_many_uploads_that_take_long_to_read_leave_the_pool_to_others(
     reading: list[BinaryIO] = []
     answers: list[Answer] = []
 
-    def open_slowly(file: BinaryIO) -> AbstractContextManager[CsvFile]:
+    def open_slowly(file: BinaryIO, sheet: str | None) -> AbstractContextManager[CsvFile]:
         reading.append(file)
         may_go_on.wait(30)
-        return open_csv(file)
+        return open_table_file(file, sheet)
 
     async def send_one() -> None:
         answers.append(await send(api, b"email\n\n"))
 
-    monkeypatch.setattr(upload_module, "open_csv", open_slowly)
+    monkeypatch.setattr(upload_module, "open_table_file", open_slowly)
     async with create_task_group() as uploads:
         for _ in range(19):
             uploads.start_soon(send_one)

@@ -17,6 +17,7 @@ from leadflood.settings import load_settings
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import CSV_DATA, EXAMPLE_ICP, Cli, rows_of, write_lines
 from tests.support.statements import sql
+from tests.support.workbooks import make_xlsx
 
 PEOPLE = 800
 
@@ -40,6 +41,19 @@ def count_of(on_database: OnDatabase, table: str) -> int:
         return await database.fetch_value(sql(text))
 
     return int(on_database(count))
+
+
+def test_a_sheet_of_a_workbook_is_scored(cli: Cli, output: Path, tmp_path: Path) -> None:
+    input_file = tmp_path / "leads.xlsx"
+    people = {name: [["Name", "Email"], [name, f"a@{name}.example"]] for name in ("may", "june")}
+    input_file.write_bytes(make_xlsx({"info": [["Leads"]], **people}))
+    command = ["run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json"]
+
+    first, june = cli(*command), cli(*command, "--sheet", "june")
+
+    assert (first.code, june.code) == (0, 0), first.err + june.err
+    assert "leads.xlsx: xlsx, sheet 'may'" in first.err
+    assert rows_of(output)[0]["Email"] == "a@june.example"
 
 
 def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Path) -> None:
@@ -345,7 +359,7 @@ def bad_files(folder: Path) -> Iterator[tuple[list[str], int, str]]:
         "--input: cannot read",
     )
     yield ["--icp", icp, "--input", str(folder), "--output", out], 1, "--input: cannot read"
-    yield ["--icp", icp, "--input", str(workbook), "--output", out], 1, "save it as CSV"
+    yield ["--icp", icp, "--input", str(workbook), "--output", out], 1, "send it again"
     yield (
         ["--icp", icp, "--input", str(strangers), "--output", out],
         1,

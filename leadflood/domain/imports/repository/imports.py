@@ -35,7 +35,7 @@ class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
 
     - `id`: the import's, later also its run's.
     - `name`, `sha256`, `byte_count`: the file.
-    - `encoding`, `delimiter`, `columns`: how it is read.
+    - `encoding`, `delimiter`, `sheet`, `sheets`, `columns`: how it is read.
     - `warnings`: what of that was guessed, and what was left out.
     - `owner`: the user whose it is; None: nobody's.
     - `made_by`: who uploaded it, as it is recorded.
@@ -47,6 +47,8 @@ class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
     byte_count: int
     encoding: str
     delimiter: str
+    sheet: str | None
+    sheets: tuple[str, ...]
     columns: FileColumns
     warnings: tuple[str, ...]
     owner: str | None
@@ -87,6 +89,8 @@ async def add_import(tx: Tx, new: NewImport, file: ReadCsv, now: datetime) -> bo
         sha256=file.sha256,
         encoding=file.encoding,
         delimiter=file.delimiter,
+        sheet=file.sheet,
+        sheets=list(file.sheets),
         mapping=_encode(columns).decode(),
         subject=file.subject.value,
         warnings=[make_storable(warning) for warning in file.warnings],
@@ -107,6 +111,8 @@ async def stage_file(tx: Tx, file: StagedFile, now: datetime) -> None:
         sha256=file.sha256,
         encoding=file.encoding,
         delimiter=file.delimiter,
+        sheet=file.sheet,
+        sheets=list(file.sheets),
         columns=_encode(file.columns.columns).decode(),
         subject=file.columns.subject.value,
         owner=file.owner,
@@ -194,9 +200,13 @@ async def find_same_files(
     ]
 
 
-async def find_waiting_file(db: Reader, sha256: bytes, owner: str | None) -> UUID | None:
-    """Find the newest import of the same bytes and owner that is not started yet."""
-    import_id: UUID | None = await db.fetch_value(SQL.find_waiting_file, sha256=sha256, owner=owner)
+async def find_waiting_file(
+    db: Reader, sha256: bytes, sheet: str | None, owner: str | None
+) -> UUID | None:
+    """Find the newest import of the same bytes, sheet and owner that is not started yet."""
+    import_id: UUID | None = await db.fetch_value(
+        SQL.find_waiting_file, sha256=sha256, sheet=sheet, owner=owner
+    )
     return import_id
 
 
@@ -234,6 +244,7 @@ _COPIED = (
     "byte_count",
     "encoding",
     "delimiter",
+    "sheet",
     "is_undoable",
     "icp_id",
     "owner",
@@ -261,6 +272,7 @@ def _view(row: Row) -> ImportView:
         sha256=row["sha256"].hex(),
         columns=columns,
         subject=Subject(row["subject"]),
+        sheets=tuple(row["sheets"]),
         warnings=tuple(row["warnings"]),
         row_count=row_count,
         counts=counts,

@@ -1,11 +1,12 @@
 -- name: add_import
 -- A file is imported once per run; a second try adds nothing.
 INSERT INTO import (
-    run_id, name, sha256, encoding, delimiter, mapping, subject, warnings, good_count, bad_count,
-    created_at, state, icp_id, is_undoable, started_at
+    run_id, name, sha256, encoding, delimiter, sheet, sheets, mapping, subject, warnings,
+    good_count, bad_count, created_at, state, icp_id, is_undoable, started_at
 )
 VALUES (
     :run_id::uuid, :name::text, :sha256::bytea, :encoding::text, :delimiter::text,
+    :sheet::text, :sheets::text[],
     :mapping::text, :subject::text, :warnings::text[], :good_count::int, :bad_count::int,
     :now::timestamptz, 'running', :icp_id::uuid, true, :now::timestamptz
 )
@@ -71,12 +72,12 @@ SELECT pg_advisory_xact_lock(:key::int8);
 -- name: stage_import
 -- A file that waits for its mapping.
 INSERT INTO import (
-    run_id, name, sha256, encoding, delimiter, mapping, subject, good_count, bad_count, created_at,
-    state, owner, made_by, byte_count, warnings, is_undoable
+    run_id, name, sha256, encoding, delimiter, sheet, sheets, mapping, subject, good_count,
+    bad_count, created_at, state, owner, made_by, byte_count, warnings, is_undoable
 )
 VALUES (
-    :id::uuid, :name::text, :sha256::bytea, :encoding::text, :delimiter::text, :columns::text,
-    :subject::text, 0, 0, :now::timestamptz, 'uploaded', :owner::text, :made_by::text, :byte_count::int8,
+    :id::uuid, :name::text, :sha256::bytea, :encoding::text, :delimiter::text, :sheet::text,
+    :sheets::text[], :columns::text, :subject::text, 0, 0, :now::timestamptz, 'uploaded', :owner::text, :made_by::text, :byte_count::int8,
     :warnings::text[], true
 );
 
@@ -95,7 +96,8 @@ WHERE run_id = :id::uuid;
 -- name: find_imports
 -- Imports as they stand.
 SELECT
-    run_id, version, state, name, sha256, byte_count, encoding, delimiter, mapping, subject, warnings,
+    run_id, version, state, name, sha256, byte_count, encoding, delimiter, sheet, sheets, mapping,
+    subject, warnings,
     good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
     undone_count, kept_count, is_undoable, notes, plan, icp_id, owner, made_by, code, created_at,
     started_at, ended_at, job_id, undo_job_id
@@ -105,7 +107,8 @@ WHERE run_id = ANY(:ids::uuid[]) AND (:owner::text IS NULL OR owner = :owner::te
 -- name: lock_import
 -- The same, locked until the end of the transaction.
 SELECT
-    run_id, version, state, name, sha256, byte_count, encoding, delimiter, mapping, subject, warnings,
+    run_id, version, state, name, sha256, byte_count, encoding, delimiter, sheet, sheets, mapping,
+    subject, warnings,
     good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
     undone_count, kept_count, is_undoable, notes, plan, icp_id, owner, made_by, code, created_at,
     started_at, ended_at, job_id, undo_job_id, undo_owner, place
@@ -129,9 +132,10 @@ WHERE sha256 = :sha256::bytea AND run_id <> :id::uuid
 ORDER BY run_id DESC LIMIT 20;
 
 -- name: find_waiting_file
--- The same bytes of the same owner that nobody has started yet.
+-- The same sheet of the same bytes of the same owner that nobody has started yet.
 SELECT run_id FROM import
 WHERE sha256 = :sha256::bytea AND owner IS NOT DISTINCT FROM :owner::text
+    AND sheet IS NOT DISTINCT FROM :sheet::text
     AND state IN ('uploaded', 'mapped')
 ORDER BY run_id DESC LIMIT 1;
 

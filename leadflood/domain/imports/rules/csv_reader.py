@@ -15,7 +15,6 @@ from leadflood.contracts.normalization.text import clean_text
 from leadflood.domain.imports.rules.csv_records import Dialect, read_records, require_rows
 from leadflood.domain.imports.rules.csv_sniffer import SAMPLE_ROWS, sniff
 from leadflood.domain.imports.rules.encoding import detect_encoding
-from leadflood.domain.imports.rules.file_kind import require_text
 from leadflood.domain.imports.rules.table_parts import name_parts
 from leadflood.domain.imports.schemas.records import Record
 from leadflood.engine.errors import Invalid
@@ -24,10 +23,18 @@ MAX_COLUMNS = 500
 
 
 class CsvFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """How a file is written; `warnings` say what was guessed and may be wrong."""
+    """How a file is written.
+
+    - `encoding`, `delimiter`: of a text; of a workbook its kind, and none.
+    - `sheet`, `sheets`: the sheet of a workbook that is read, and the names of all; None: it is
+      no workbook.
+    - `warnings`: what was guessed and may be wrong.
+    """
 
     encoding: str
     delimiter: str
+    sheet: str | None = None
+    sheets: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -54,7 +61,6 @@ def open_csv(file: BinaryIO) -> Iterator[CsvFile]:
 
     Raises: Invalid when it is no CSV.
     """
-    require_text(file)
     encoding = detect_encoding(file)
     file.seek(0)
     text = io.TextIOWrapper(file, encoding.codec, "replace", newline="")

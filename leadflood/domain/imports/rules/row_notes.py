@@ -10,6 +10,8 @@ from leadflood.domain.imports.schemas.notes import NoteCount, NoteSummary
 from leadflood.domain.imports.schemas.rows import ImportRow, RowResult
 
 MOST_EXAMPLES = 3
+ROW = "row"
+"""What notes about a row as a whole begin with."""
 _NOT_UNDERSTOOD = " is not understood"
 
 _Key = tuple[str, bool]
@@ -83,5 +85,7 @@ def summarize_notes(
 
 def _describe(count: NoteCount) -> str:
     examples = ", ".join(text.removesuffix(_NOT_UNDERSTOOD) for text in count.examples)
+    if count.field == ROW:
+        return f"{count.count:,} rows have fewer cells than the header, such as {examples}"
     what = "not understood" if count.is_left_out else "kept with a note"
     return f"{count.field}: {count.count:,} of {count.filled:,} {what}, such as {examples}"

@@ -3,11 +3,11 @@
 import hashlib
 import io
 
-from leadflood.domain.imports.rules.csv_reader import open_csv
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.mapping_check import map_columns, order_columns
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
 from leadflood.domain.imports.rules.row_parser import parse_row
+from leadflood.domain.imports.rules.table_file import open_table_file
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Column, ColumnChoice
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, ReadCsv
@@ -16,14 +16,15 @@ from leadflood.engine.errors import FieldProblem, Invalid
 _AS_GUESSED = ColumnChoice()
 
 
-def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED) -> ReadCsv:
+def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None = None) -> ReadCsv:
     """Read a file whole, with the fields that its columns are guessed to hold, but for a choice.
 
-    Raises: Invalid when it is no CSV, or the choice names a column that it has not.
+    `sheet` None: the first of a workbook with a table.
+    Raises: Invalid when it is no table, or the choice names a column that it has not.
     """
     rows: list[ImportRow] = []
     bad_rows: list[BadRow] = []
-    with open_csv(io.BytesIO(raw)) as file:
+    with open_table_file(io.BytesIO(raw), sheet) as file:
         described = describe_columns(file)
         fields = _choose(described.columns, choice)
         order = order_columns(described.columns, fields)
@@ -43,6 +44,8 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED) -> ReadCsv:
         warnings=(*file.format.warnings, *described.warnings),
         encoding=file.format.encoding,
         delimiter=file.format.delimiter,
+        sheet=file.format.sheet,
+        sheets=file.format.sheets,
         skipped_lines=file.skipped_lines,
         sha256=hashlib.sha256(raw).digest(),
     )

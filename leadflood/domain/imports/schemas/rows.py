@@ -113,6 +113,7 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
     """A file as it was understood; rows + bad = all rows with anything in them.
 
+    `sheet` is the one that is read of a workbook's `sheets`; None: it is no workbook.
     `fields` are those of its columns; None: the column is left out.
     """
 
@@ -125,5 +126,7 @@ class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     encoding: str
     delimiter: str
+    sheet: str | None
+    sheets: tuple[str, ...]
     skipped_lines: tuple[str, ...]
     sha256: bytes

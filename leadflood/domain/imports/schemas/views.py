@@ -59,6 +59,8 @@ class SameFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An import as it stands. Its run, once started, has its id.
 
+    `encoding` and `delimiter` are those of a text; of a workbook its kind, and none. `sheet` is the
+    one that is read of `sheets`; null: it is no workbook.
     `subject` is what its rows are as guessed: a mapping may say otherwise.
     `notes`: what was not understood of the cells of the rows that are in, or changed, by column.
     `mapping` null: none was given yet. `progress` is the part of the rows that have their end.
@@ -73,6 +75,8 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     byte_count: int
     encoding: str
     delimiter: str
+    sheet: str | None
+    sheets: tuple[str, ...]
     columns: tuple[Column, ...]
     subject: Subject
     warnings: tuple[str, ...]

@@ -25,12 +25,12 @@ from leadflood.engine.errors import Conflict
 from leadflood.engine.ids import Ids
 
 
-def read_file(raw: bytes, choice: ColumnChoice) -> ReadCsv:
-    """Read a CSV file whole, with the fields that its columns are guessed to hold, or chosen to.
+def read_file(raw: bytes, choice: ColumnChoice, sheet: str | None) -> ReadCsv:
+    """Read a file or a sheet whole, with the fields that its columns are guessed or chosen to hold.
 
-    Raises: Invalid when it is no CSV, or the choice names a column that it has not.
+    Raises: Invalid when it is no table, or the choice names a column that it has not.
     """
-    return read_csv(raw, choice)
+    return read_csv(raw, choice, sheet)
 
 
 class CommandImports:

@@ -19,8 +19,10 @@ from leadflood.contracts.normalization.text import MAX_TEXT
 from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow
-from leadflood.domain.imports.rules.csv_reader import CsvFormat, open_csv
+from leadflood.domain.imports.rules.csv_reader import CsvFormat
 from leadflood.domain.imports.rules.file_columns import describe_columns
+from leadflood.domain.imports.rules.file_kind import is_workbook
+from leadflood.domain.imports.rules.table_file import open_table_file
 from leadflood.domain.imports.schemas.columns import FileColumns
 from leadflood.domain.imports.schemas.mappings import Importer
 from leadflood.domain.imports.schemas.records import Record
@@ -47,10 +49,14 @@ _decode = msgspec.msgpack.Decoder(list[StagedRow]).decode
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file on disk: its bytes, their hash and number, and what it is called."""
+    """A file on disk: its bytes, their hash and number, and what it is called.
+
+    `sheet`: the sheet of a workbook to read; None: the first with a table.
+    """
 
     file: BinaryIO
     name: str
+    sheet: str | None = None
     sha256: bytes
     byte_count: int
 
@@ -62,6 +68,7 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
     - `format`, `columns`, `skipped_lines`: how it is written.
     - `good_count`, `bad_count`: its rows, and those whose syntax is broken.
     - `long_count`: cells of which only the beginning is kept.
+    - `short_count`: rows with fewer cells than the header.
     - `rows`: all of them, in batches.
     """
 
@@ -72,6 +79,7 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
     good_count: int
     bad_count: int
     long_count: int
+    short_count: int
     rows: BinaryIO
 
 
@@ -109,12 +117,21 @@ class ImportUploads:
         Waits: while others are read. Raises: Invalid, saying what to change.
         """
         async with self._places:
-            if await imports.find_waiting_file(db, upload.sha256, importer.owner) is not None:
+            if await self._waits(db, upload, importer):
                 yield None
                 return
             async with anyio.TemporaryFile() as target:
                 wrapped = cast("BinaryIO", target.wrapped)
                 yield await to_thread.run_sync(_read, upload, wrapped)
+
+    async def _waits(self, db: Reader, upload: UploadedFile, importer: Importer) -> bool:
+        """Whether the file waits already; the first sheet with a table is not known yet."""
+        if upload.sheet is None and await to_thread.run_sync(is_workbook, upload.file):
+            return False
+        waiting_id = await imports.find_waiting_file(
+            db, upload.sha256, upload.sheet, importer.owner
+        )
+        return waiting_id is not None
 
     async def stage(
         self, tx: Tx, upload: UploadedFile, file: ReadFile | None, importer: Importer
@@ -125,7 +142,8 @@ class ImportUploads:
         those that waited were started meanwhile.
         """
         await imports.lock_file(tx, upload.sha256)
-        waiting_id = await imports.find_waiting_file(tx, upload.sha256, importer.owner)
+        sheet = upload.sheet if file is None else file.format.sheet
+        waiting_id = await imports.find_waiting_file(tx, upload.sha256, sheet, importer.owner)
         if waiting_id is not None:
             return waiting_id
         if file is None:
@@ -149,6 +167,11 @@ class ImportUploads:
                 f"{file.long_count:,} cells are longer than {MAX_TEXT:,} characters: only so many"
                 " of each are kept"
             )
+        if file.short_count:
+            notes.append(
+                f"{file.short_count:,} rows have fewer cells than the header: those that lack are"
+                " read as empty"
+            )
         return StagedFile(
             id=self._ids.new(),
             name=make_storable(file.upload.name) or "upload.csv",
@@ -156,6 +179,8 @@ class ImportUploads:
             byte_count=file.upload.byte_count,
             encoding=file.format.encoding,
             delimiter=file.format.delimiter,
+            sheet=file.format.sheet,
+            sheets=file.format.sheets,
             columns=file.columns,
             warnings=tuple(
                 make_storable(warning)
@@ -179,10 +204,10 @@ def _refuse_upload(load: Load) -> Throttled:
 
 def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
     """Read all rows into another file. Raises: Invalid."""
-    with open_csv(upload.file) as file:
+    with open_table_file(upload.file, upload.sheet) as file:
         columns = describe_columns(file)
-        long_cells = LongCells()
-        good_count, bad_count = _write_rows(long_cells.watch(file.records), target)
+        odd_rows = OddRows(len(file.headers))
+        good_count, bad_count = _write_rows(odd_rows.watch(file.records), target)
         target.seek(0)
         return ReadFile(
             upload=upload,
@@ -191,22 +216,27 @@ def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
             skipped_lines=file.skipped_lines,
             good_count=good_count,
             bad_count=bad_count,
-            long_count=long_cells.count,
+            long_count=odd_rows.long_count,
+            short_count=odd_rows.short_count,
             rows=target,
         )
 
 
-class LongCells:
-    """Counts the cells that are longer than what is kept of one."""
+class OddRows:
+    """Counts the cells that are longer than what is kept of one, and the rows that lack some."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self.long_count = 0
+        self.short_count = 0
 
     def watch(self, records: Iterable[Record]) -> Iterator[Record]:
         """Pass records on, and count."""
         for record in records:
             if record.problem is None:
-                self.count += sum(len(cell) > MAX_TEXT for cell in record.cells)
+                if max(map(len, record.cells)) > MAX_TEXT:
+                    self.long_count += sum(len(cell) > MAX_TEXT for cell in record.cells)
+                self.short_count += len(record.cells) < self._width
             yield record
 
 

@@ -81,7 +81,7 @@ def test_huge_cells_are_read() -> None:
     [
         (b"", "leads.csv.empty"),
         (b"\n\n  \n", "leads.csv.empty"),
-        (b"PK\x03\x04rest", "leads.csv.workbook"),
+        (b"PK\x03\x04rest", "leads.zip.broken"),
         (b"\x00\xff\xfe\x80" * 50, "leads.csv.foreign"),
     ],
 )
