@@ -4,19 +4,29 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.contracts.csv_safety import MARK, neutral
+from leadflood.contracts.csv_safety import MARK, neutral, restore
 
 ATTACKS = (Path(__file__).parent / "csv_injection_payloads.txt").read_text("utf-8").splitlines()
-
-
-def restored(cell: str) -> str:
-    return cell.removeprefix(MARK)
 
 
 @pytest.mark.parametrize("attack", [one for one in ATTACKS if one])
 def test_a_known_attack_begins_with_a_mark(attack: str) -> None:
     for cell in (attack, f"  {attack}", f"\t{attack}", f"\u00a0{attack}", f"\u200b\ufeff{attack}"):
-        assert neutral(cell) == f"'{cell}"
+        assert neutral(cell).startswith(MARK)
+        assert restore(neutral(cell)) == cell
+
+
+@pytest.mark.parametrize("cell", ["x;=1+1", "x\t@a", "x|+1", "x\n=1", "a;b; -1", "x\r\n=1"])
+def test_what_begins_behind_a_separator_is_marked_too(cell: str) -> None:
+    marked = neutral(cell)
+
+    assert marked != cell
+    assert restore(marked) == cell
+
+
+@pytest.mark.parametrize("cell", ["'s-Hertogenbosch", "'t Hooft", "O'Neil; 'n Beetje", "'"])
+def test_an_apostrophe_that_is_no_mark_stays(cell: str) -> None:
+    assert restore(cell) == cell
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\u2212"))
@@ -31,7 +41,7 @@ def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
 
 @given(st.text())
 def test_every_cell_can_be_read_back(cell: str) -> None:
-    assert restored(neutral(cell)) == cell
+    assert restore(neutral(cell)) == cell
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))))
@@ -41,5 +51,5 @@ def test_no_cell_of_a_file_begins_as_a_formula(cells: list[str]) -> None:
 
     (row,) = csv.reader(io.StringIO(text.getvalue(), newline=""))
 
-    assert [restored(cell) for cell in row[1:]] == cells
+    assert [restore(cell) for cell in row[1:]] == cells
     assert not [cell for cell in row if cell.lstrip()[:1] in set("=+-@") and cell.lstrip()]

@@ -7,6 +7,7 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.lists import split_list
 from leadflood.contracts.normalization.phones import normalize_phone
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
@@ -62,8 +63,7 @@ def _read(field: FieldName, text: str, region: str | None) -> Scalar | None:
     if field is FieldName.PHONE:
         return normalize_phone(text, region)
     if field is FieldName.COMPANY_TECHNOLOGIES:
-        parts = text.replace(";", ",").replace("|", ",").split(",")
-        return normalize(field, tuple(part.strip() for part in parts))
+        return normalize(field, split_list(text))
     if field is FieldName.EMAIL_STATUS:
         return normalize(field, _STATUS_WORDS.get(text.casefold(), text))
     if field is FieldName.COMPANY_FOUNDED:

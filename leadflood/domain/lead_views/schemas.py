@@ -1,6 +1,6 @@
 """Leads as they are listed, exported and shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -134,35 +134,38 @@ class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ExportFormat(StrEnum):
-    """The format of an export: CSV for spreadsheets, one JSON array, or JSON a line."""
+    """The format of an export: CSV or XLSX for spreadsheets, one JSON array, or JSON a line."""
 
     CSV = "csv"
+    XLSX = "xlsx"
     JSON = "json"
     NDJSON = "ndjson"
 
 
-class ExportedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A lead in an export; the names are the headers of the CSV, in this order, and stay so."""
+class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How leads are exported.
 
-    id: UUID
-    status: LeadStatus
-    failed_code: str | None
-    full_name: str | None
-    title: str | None
-    email: str | None
-    company_name: str | None
-    company_domain: str | None
-    country: str | None
-    score: float | None
-    band: Band | None
-    icp_id: UUID | None
-    run_id: UUID | None
-    scored_at: datetime | None
-    source: str
-    owner: str | None
-    tags: tuple[str, ...]
-    created_at: datetime
-    updated_at: datetime
+    - `format`: the format of the file.
+    - `columns`: its columns, by their headers.
+    - `has_bom`: whether a CSV begins with a byte order mark, by which Excel knows UTF-8.
+    """
+
+    format: ExportFormat
+    columns: tuple[str, ...]
+    has_bom: bool = False
+
+
+class ExportedLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead to be exported; without what its columns do not need.
+
+    - `summary`: the lead as lists show it.
+    - `values`: the values of its fields.
+    - `owner_email`: the address of the user whose it is; None: nobody's.
+    """
+
+    summary: LeadSummary
+    values: Mapping[FieldName, Scalar]
+    owner_email: str | None = None
 
 
 class ListedLead(msgspec.Struct, frozen=True):

@@ -9,11 +9,11 @@ import anyio
 import msgspec
 import pytest
 from leadflood.app import Node
-from leadflood.contracts.csv_safety import MARK
+from leadflood.contracts.csv_safety import restore
 from leadflood.domain.audit.schemas import AuditActor
 from leadflood.domain.auth.schemas.principals import OPERATOR
-from leadflood.domain.lead_views.rules.export_file import HEADERS
-from leadflood.domain.lead_views.schemas import ExportFormat, LeadFilter
+from leadflood.domain.lead_views.rules.export_columns import DEFAULT
+from leadflood.domain.lead_views.schemas import ExportFormat, ExportOptions, LeadFilter
 from leadflood.domain.lead_views.service import exports, snapshots
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.db.pool import Database
@@ -45,8 +45,8 @@ async def test_a_csv_holds_all_that_fit_and_no_formula(api: Client, domain: str)
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="leads-')
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     rows = list(csv.DictReader(io.StringIO(answer.body.decode(), newline="")))
-    assert tuple(rows[0]) == HEADERS
-    assert [row["fullName"].removeprefix(MARK) for row in rows] == NAMES
+    assert tuple(rows[0]) == DEFAULT
+    assert [restore(row["fullName"]) for row in rows] == NAMES
     assert rows[0]["fullName"].startswith("'=")
     assert {row["companyDomain"] for row in rows} == {domain}
 
@@ -69,7 +69,7 @@ async def test_an_export_of_no_leads_is_a_valid_file(
 ) -> None:
     answer = await api.get(f"/v1/leads/export?companyDomain=nobody.example&format={form}")
 
-    expected = ",".join(HEADERS).encode() + b"\r\n" if empty is None else empty
+    expected = ",".join(DEFAULT).encode() + b"\r\n" if empty is None else empty
     assert (answer.status, answer.body) == (200, expected)
 
 
@@ -163,11 +163,12 @@ async def test_clients_that_do_not_read_hold_no_connection_and_keep_nobody_else_
         LeadFilter(company_domain=domain),
         f"/v1/leads/export?companyDomain={domain}",
     )
+    options = ExportOptions(format=ExportFormat.CSV, columns=DEFAULT)
     operator = AuditActor(principal=OPERATOR, address="", request_id="")
     other = await api.client_of("ADMIN")
     async with AsyncExitStack() as stack:
         for _ in range(exports.MOST_OPEN_OF_CALLER):
-            pieces = node.services.exports.export(lead_filter, ExportFormat.CSV, operator, {})
+            pieces = node.services.exports.export(lead_filter, options, operator, {})
             await stack.enter_async_context(aclosing(pieces))
             await anext(pieces)
 
@@ -187,10 +188,11 @@ async def test_each_export_is_of_one_moment(domain: str, node_database: Database
         await node_database.execute(
             sql("UPDATE lead SET deleted_at = created_at WHERE email = $1", "e"), e=f"p1@{domain}"
         )
-        pieces = [piece async for piece in snapshot.file(ExportFormat.NDJSON)]
+        target = io.BytesIO()
+        await snapshot.write(target, ExportOptions(format=ExportFormat.NDJSON, columns=DEFAULT))
 
     assert count == 5
-    assert len(b"".join(pieces).splitlines()) == 5
+    assert len(target.getvalue().splitlines()) == 5
     await node_database.execute(
         sql("UPDATE lead SET deleted_at = NULL WHERE email = $1", "e"), e=f"p1@{domain}"
     )

@@ -1,5 +1,6 @@
 """Lists of leads: one page, how many there are, and the words that find them."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -149,6 +150,12 @@ async def count_all_leads(db: Reader, params: dict[str, Any]) -> int:
     """Count the leads that fit, however many."""
     count: int = await db.fetch_value(SQL.count_leads, **params, bound=None)
     return count
+
+
+async def find_owner_emails(db: Reader, owners: Iterable[str]) -> dict[str, str]:
+    """Find the addresses of the users whom leads name as their owners."""
+    rows = await db.fetch(SQL.find_owner_emails, owners=list(owners))
+    return {row["owner"]: row["email"] for row in rows}
 
 
 async def _is_common(db: Reader, words: str) -> bool:

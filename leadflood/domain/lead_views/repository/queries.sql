@@ -188,3 +188,7 @@ SELECT event.id, event.type, event.at, event.subject, event.run_id, event.payloa
 FROM event WHERE subject IN (SELECT id FROM family)
   AND (:before::uuid IS NULL OR event.id < :before::uuid)
 ORDER BY event.id DESC LIMIT :limit::int
+
+-- name: find_owner_emails
+-- The addresses of owners.
+SELECT id::text AS owner, email FROM app_user WHERE id::text = ANY(:owners::text[])

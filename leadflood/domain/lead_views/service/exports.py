@@ -5,12 +5,14 @@ file on disk and no connection to the database.
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from typing import BinaryIO, cast
 
 import anyio
 
 from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.audit.service import AuditTrail
-from leadflood.domain.lead_views.schemas import ExportFormat, LeadFilter
+from leadflood.domain.lead_views.rules.export_columns import read_columns
+from leadflood.domain.lead_views.schemas import ExportFormat, ExportOptions, LeadFilter
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.bulkhead import Bulkhead, Load
 from leadflood.engine.db.pool import Database
@@ -22,6 +24,13 @@ MOST_OPEN = 30
 MOST_OPEN_OF_CALLER = 3
 IN_MEMORY_BYTES = 1_000_000
 PIECE_BYTES = 256 * 1024
+
+
+def read_options(
+    export_format: ExportFormat, fields: str, *, has_bom: bool = False
+) -> ExportOptions:
+    """Return how leads are exported; `fields` names the columns. Raises: Invalid."""
+    return ExportOptions(format=export_format, columns=read_columns(fields), has_bom=has_bom)
 
 
 class LeadExports:
@@ -37,23 +46,21 @@ class LeadExports:
     async def export(
         self,
         lead_filter: LeadFilter,
-        export_format: ExportFormat,
+        options: ExportOptions,
         actor: AuditActor,
         request: Mapping[str, object],
-        *,
-        has_bom: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """Yield a file in pieces; `request` is the filter as it is recorded.
 
-        Waits: while others are written. Raises: Throttled while too many are under way.
+        Waits: while others are written. Raises: Throttled while too many are under way; Invalid
+        when the format does not hold the leads.
         """
-        detail = {"format": export_format.value, "filter": request}
+        detail = {"format": options.format.value, "filter": request}
         with self._under_way.hold(actor.principal.by, _refuse_export):
             async with anyio.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
                 async with self._places, self._lists.snapshot(lead_filter) as snapshot:
                     lead_count = await snapshot.count()
-                    async for piece in snapshot.file(export_format, has_bom=has_bom):
-                        await file.write(piece)
+                    await snapshot.write(cast("BinaryIO", file.wrapped), options)
                 await self._record(actor, {**detail, "leadCount": lead_count})
                 await file.seek(0)
                 while piece := await file.read(PIECE_BYTES):

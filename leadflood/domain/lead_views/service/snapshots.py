@@ -1,18 +1,26 @@
 """Snapshots: all leads that fit a filter at one moment, read piece by piece."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, BinaryIO
 from uuid import UUID
 
+from anyio import to_thread
+
+from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.values import FieldName
 from leadflood.domain.lead_views.repository import lists
-from leadflood.domain.lead_views.rules.export_file import ExportFile
+from leadflood.domain.lead_views.rules.export_columns import OWNER_EMAIL, needs_values
+from leadflood.domain.lead_views.rules.export_file import begin_file
 from leadflood.domain.lead_views.schemas import (
-    ExportFormat,
+    ExportedLead,
+    ExportOptions,
     LeadPaging,
     LeadPosition,
     LeadSort,
     LeadSummary,
 )
+from leadflood.domain.leads.schemas.profiles import LeadProfile
+from leadflood.domain.leads.service import kernel
 from leadflood.engine.db.tx import Tx
 
 PIECE = 1_000
@@ -30,15 +38,36 @@ class LeadSnapshot:
         """Count them all."""
         return await lists.count_all_leads(self._tx, self._params)
 
-    async def file(
-        self, export_format: ExportFormat, *, has_bom: bool = False
-    ) -> AsyncIterator[bytes]:
-        """Yield them as a file, oldest first, in pieces; memory holds one of them."""
-        file = ExportFile(export_format, has_bom=has_bom)
-        yield file.begin()
+    async def write(self, target: BinaryIO, options: ExportOptions) -> None:
+        """Write them to a file, oldest first, in pieces; memory holds one of them.
+
+        Raises: Invalid when the format does not hold them.
+        """
+        file = await to_thread.run_sync(begin_file, target, options)
         async for leads in self._pieces():
-            yield file.add(leads)
-        yield file.end()
+            exported = await self._complete(leads, options.columns)
+            await to_thread.run_sync(file.add, exported)
+        await to_thread.run_sync(file.end)
+
+    async def _complete(
+        self, leads: Sequence[LeadSummary], columns: Sequence[str]
+    ) -> list[ExportedLead]:
+        """Return leads with what their columns need beside what lists show."""
+        profiles: Mapping[UUID, LeadProfile] = {}
+        if needs_values(columns):
+            profiles = await kernel.find_profiles(self._tx, [lead.id for lead in leads])
+        emails: Mapping[str, str] = {}
+        if OWNER_EMAIL in columns:
+            owners = {lead.owner for lead in leads if lead.owner is not None}
+            emails = await lists.find_owner_emails(self._tx, owners)
+        return [
+            ExportedLead(
+                summary=lead,
+                values=_values_of(profiles.get(lead.id)),
+                owner_email=emails.get(lead.owner or ""),
+            )
+            for lead in leads
+        ]
 
     async def ids(self, most: int) -> list[UUID]:
         """List their ids, oldest first; more than `most` are not read to their end."""
@@ -60,3 +89,9 @@ class LeadSnapshot:
                 after = piece[-1].position
             if len(piece) < size:
                 return
+
+
+def _values_of(profile: LeadProfile | None) -> dict[FieldName, Scalar]:
+    if profile is None:
+        return {}
+    return {field: winner.value for field, winner in profile.values.items()}
