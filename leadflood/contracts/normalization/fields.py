@@ -6,7 +6,7 @@ from leadflood.contracts.normalization.domains import company_domain, company_pa
 from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.numbers import people_count
 from leadflood.contracts.normalization.phones import normalize_phone
-from leadflood.contracts.normalization.profiles import normalize_linkedin
+from leadflood.contracts.normalization.profiles import normalize_company_linkedin, normalize_linkedin
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import EmailStatus, FieldName
 
@@ -51,7 +51,7 @@ _FORMS = {
         normalize_phone(_text_form(value)) or clean_text(_text_form(value)) or None
     ),
     FieldName.LINKEDIN_URL: lambda value: normalize_linkedin(_text_form(value)),
-    FieldName.COMPANY_LINKEDIN_URL: lambda value: normalize_linkedin(_text_form(value)),
+    FieldName.COMPANY_LINKEDIN_URL: lambda value: normalize_company_linkedin(_text_form(value)),
     FieldName.COMPANY_DOMAIN: lambda value: company_domain(_text_form(value)),
     FieldName.COMPANY_PAGE: lambda value: company_page(_text_form(value)),
     FieldName.COUNTRY: _country,

@@ -2,27 +2,100 @@
 
 import re
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
 
 from leadflood.contracts.normalization.text import clean_text
 
-_LINKEDIN = re.compile(
-    r"^/(?:[a-z]{2}/)?(in|pub|company|school|sales/lead|sales/people)/([^/]+)", re.IGNORECASE
+_ID = re.compile(r"^A(?:Co|Cw|EM)AA[\w-]+$", re.ASCII)
+"""An id that LinkedIn gives a member, as it stands in exports and addresses: case matters."""
+_LANGUAGE = re.compile(r"^[a-z]{2}(?:[-_][a-z]{2})?$", re.IGNORECASE)
+_NUMBER = re.compile(r"^[0-9a-f]{1,4}$", re.IGNORECASE)
+_COMPANY_KINDS = {
+    "company": "company",
+    "company-beta": "company",
+    "school": "school",
+    "edu": "school",
+    "showcase": "showcase",
+}
+_SEAT_KINDS = frozenset(
+    {("sales", "lead"), ("sales", "people"), ("talent", "profile"), ("recruiter", "profile")}
 )
+"""Pages of a member inside LinkedIn's paid products: they name the member's id."""
+
+
+class LinkedInPage(msgspec.Struct, frozen=True):
+    """A page on LinkedIn in its one address.
+
+    `kind` says how it names whom it is of: two addresses of one person may be of two kinds.
+    """
+
+    url: str
+    kind: str
+    is_person: bool
 
 
 @lru_cache(maxsize=8192)
-def normalize_linkedin(text: str) -> str | None:
-    """Return a profile's or company page's one address: `https://www.linkedin.com/in/name`."""
+def read_linkedin(text: str) -> LinkedInPage | None:
+    """Return the page of a person or a company; None for anything else."""
     url = clean_text(text)
     try:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         host = (parts.hostname or "").lower()
+        query = parse_qs(parts.query)
     except ValueError:
         return None
-    match = _LINKEDIN.match(parts.path)
-    if match is None or (host != "linkedin.com" and not host.endswith(".linkedin.com")):
+    if host != "linkedin.com" and not host.endswith(".linkedin.com"):
         return None
-    kind = match[1].lower()
-    name = clean_text(unquote(match[2])).casefold()
-    return f"https://www.linkedin.com/{kind}/{name}" if name else None
+    steps = [step for part in parts.path.split("/") if (step := clean_text(unquote(part)))]
+    if len(steps) > 1 and (steps[0] == "mwlite" or _LANGUAGE.match(steps[0])) and steps[0] != "in":
+        steps = steps[1:]
+    return _read_path(steps, query)
+
+
+def normalize_linkedin(text: str) -> str | None:
+    """Return a person's profile in its one address: `https://www.linkedin.com/in/name`."""
+    page = read_linkedin(text)
+    return page.url if page is not None and page.is_person else None
+
+
+def normalize_company_linkedin(text: str) -> str | None:
+    """Return a company's page in its one address: `https://www.linkedin.com/company/name`."""
+    page = read_linkedin(text)
+    return None if page is None or page.is_person else page.url
+
+
+def _read_path(steps: list[str], query: dict[str, list[str]]) -> LinkedInPage | None:
+    kind, *rest = [*steps, ""]
+    kind, name = kind.lower(), rest[0] if rest else ""
+    if kind == "profile" and name.lower() == "view":
+        return _member((query.get("id") or [""])[0])
+    if (kind, name.lower()) in _SEAT_KINDS:
+        member = rest[1].partition(",")[0]
+        return _page(f"{kind}/{name.lower()}/{member}", "member", member)
+    if kind == "sales" and name.lower() == "company":
+        return _page(f"company/{rest[1].casefold()}", "company", rest[1])
+    if kind in _COMPANY_KINDS:
+        return _page(f"{_COMPANY_KINDS[kind]}/{name.casefold()}", "company", name)
+    if kind == "pub" and name.lower() != "dir":
+        return _public_page(name, rest[1:4])
+    if kind == "in":
+        return _member(name) if _ID.match(name) else _page(f"in/{name.casefold()}", "in", name)
+    return None
+
+
+def _public_page(name: str, numbers: list[str]) -> LinkedInPage | None:
+    """Return an old public profile: its numbers tell namesakes apart."""
+    numbers = numbers if len(numbers) == 3 and all(map(_NUMBER.match, numbers)) else []  # noqa: PLR2004 - as LinkedIn wrote them
+    return _page("/".join(["pub", name, *numbers]).casefold(), "pub", name)
+
+
+def _member(member: str) -> LinkedInPage | None:
+    return _page(f"in/{member}", "member", member)
+
+
+def _page(path: str, kind: str, name: str) -> LinkedInPage | None:
+    if not name:
+        return None
+    return LinkedInPage(f"https://www.linkedin.com/{path}", kind, kind != "company")

@@ -1,19 +1,61 @@
 import pytest
-from leadflood.contracts.normalization.profiles import normalize_linkedin
+from leadflood.contracts.normalization.profiles import (
+    normalize_company_linkedin,
+    normalize_linkedin,
+)
+
+WWW = "https://www.linkedin.com"
 
 
 @pytest.mark.parametrize(
-    ("text", "url"),
+    ("text", "path"),
     [
-        ("linkedin.com/in/janedoe", "https://www.linkedin.com/in/janedoe"),
-        ("http://www.linkedin.com/in/JaneDoe/?trk=x", "https://www.linkedin.com/in/janedoe"),
-        ("https://de.linkedin.com/in/j%C3%BCrgen", "https://www.linkedin.com/in/jürgen"),
-        ("https://linkedin.com/company/acme/about", "https://www.linkedin.com/company/acme"),
-        ("https://evil-linkedin.com/in/x", None),
-        ("https://linkedin.com.evil.example/in/x", None),
-        ("https://www.linkedin.com/feed", None),
-        ("http://[", None),
+        ("linkedin.com/in/janedoe", "/in/janedoe"),
+        ("http://www.linkedin.com/in/JaneDoe/?trk=x", "/in/janedoe"),
+        ("https://www.linkedin.com/in/janedoe/de", "/in/janedoe"),
+        ("https://www.linkedin.com/mwlite/in/janedoe", "/in/janedoe"),
+        ("https://de.linkedin.com/in/j%C3%BCrgen", "/in/jürgen"),
+        ("https://www.linkedin.com/in/ACoAAB1xYz_-9", "/in/ACoAAB1xYz_-9"),
+        ("https://www.linkedin.com/profile/view?id=ACoAAB1xYz", "/in/ACoAAB1xYz"),
+        ("linkedin.com/sales/lead/ACwAAAbC,NAME_SEARCH,x1", "/sales/lead/ACwAAAbC"),
+        ("linkedin.com/sales/people/ACwAAAbC,name,x1", "/sales/people/ACwAAAbC"),
+        ("linkedin.com/pub/John-Smith/12/345/678", "/pub/john-smith/12/345/678"),
+        ("linkedin.com/pub/john-smith/1/2a/3B", "/pub/john-smith/1/2a/3b"),
+        ("linkedin.com/pub/john-smith", "/pub/john-smith"),
     ],
 )
-def test_a_profile_has_one_address(text: str, url: str | None) -> None:
-    assert normalize_linkedin(text) == url
+def test_a_person_has_one_address(text: str, path: str) -> None:
+    assert normalize_linkedin(text) == f"{WWW}{path}"
+    assert normalize_company_linkedin(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("https://linkedin.com/company/Acme/about", "/company/acme"),
+        ("https://www.linkedin.com/company-beta/1234/", "/company/1234"),
+        ("https://www.linkedin.com/sales/company/1234", "/company/1234"),
+        ("https://uk.linkedin.com/school/mit", "/school/mit"),
+        ("https://www.linkedin.com/showcase/acme-cloud", "/showcase/acme-cloud"),
+    ],
+)
+def test_a_page_of_a_company_is_no_persons(text: str, path: str) -> None:
+    assert normalize_company_linkedin(text) == f"{WWW}{path}"
+    assert normalize_linkedin(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://evil-linkedin.com/in/x",
+        "https://linkedin.com.evil.example/in/x",
+        "https://www.linkedin.com/feed",
+        "https://www.linkedin.com/in/",
+        "https://www.linkedin.com/pub/dir/John/Smith",
+        "https://www.linkedin.com/groups/123",
+        "http://[",
+    ],
+)
+def test_another_page_is_nobodys(text: str) -> None:
+    assert normalize_linkedin(text) is None
+    assert normalize_company_linkedin(text) is None

@@ -9,6 +9,7 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.fields import field_of, normalize
+from leadflood.contracts.normalization.profiles import normalize_company_linkedin
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.row_shape import find_shift, shape_notes
@@ -87,6 +88,10 @@ def _parse_cells(texts: Mapping[ColumnField, str]) -> tuple[dict[FieldName, Scal
         cell = read_cell(field, text, region if isinstance(region, str) else None)
         if cell.value is not None:
             values[field] = cell.value
+        elif field is FieldName.LINKEDIN_URL and (page := normalize_company_linkedin(text)):
+            values.setdefault(FieldName.COMPANY_LINKEDIN_URL, page)
+            notes.append(f"{field.value}: {text[:60]!r} is a company's page, kept as that")
+            continue
         if cell.note is not None:
             notes.append(f"{field.value}: {cell.note}")
     return values, notes

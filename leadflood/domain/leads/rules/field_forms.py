@@ -7,7 +7,8 @@ from leadflood.contracts.values import FieldName
 EXPECTED = {
     FieldName.EMAIL: "write one address, as in ann@example.com",
     FieldName.PHONE: "write it with its country code, as in +49 30 123456",
-    FieldName.LINKEDIN_URL: "write the profile's address, as in https://www.linkedin.com/in/ann",
+    FieldName.LINKEDIN_URL: "write the address of a person's profile, as in"
+    " https://www.linkedin.com/in/ann",
     FieldName.COUNTRY: "write a country's name or its two letters, as in DE",
     FieldName.COMPANY_COUNTRY: "write a country's name or its two letters, as in DE",
     FieldName.COMPANY_DOMAIN: "write the company's own domain, as in example.com (not free mail)",
