@@ -147,6 +147,10 @@ class MemoryApollo:
         """Whether the person is known here."""
         return "apollo" in subject.provider_ids
 
+    def is_certain(self, subject: PersonSubject) -> bool:
+        """Whether the person is known here."""
+        return self.may_ask(subject)
+
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Return all about one person but the address."""
         provider_id = subject.provider_ids["apollo"]
@@ -209,6 +213,10 @@ class MemoryHunter:
     def may_ask(self, subject: PersonSubject) -> bool:
         """Whether a name and a domain are known."""
         return bool(subject.last_name and subject.company_domain)
+
+    def is_certain(self, _subject: PersonSubject) -> bool:
+        """Never: it asks by a name and a domain."""
+        return False
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Return the address; for one in twenty its status is not known."""

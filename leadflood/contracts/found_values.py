@@ -6,6 +6,9 @@ import msgspec
 
 from leadflood.contracts.values import FieldName, Micros, Probability
 
+FOUND_BY_NAME = ":by_name"
+"""The end of a method that asked by a name and a company: its answer proves no more than these."""
+
 Scalar = str | int | float | bool | tuple[str, ...]
 """The values a field may hold; lists are of strings. `company_size` is a number of people."""
 
@@ -32,6 +35,11 @@ class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: Probability
     evidence_hash: str
     cost_micros: Micros = 0
+
+    @property
+    def is_found_by_name(self) -> bool:
+        """Whether it was asked for by what several people may share."""
+        return self.method.endswith(FOUND_BY_NAME)
 
 
 class FoundPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -309,8 +309,11 @@ class Apollo:
         """Whether there is an id, an address, a profile, or a name with a company."""
         has_name = subject.full_name or (subject.first_name and subject.last_name)
         has_company = subject.company_domain or subject.company_name
-        identifier = subject.provider_ids.get(SPEC.name) or subject.email or subject.linkedin_url
-        return bool(identifier or (has_name and has_company))
+        return bool(self.is_certain(subject) or (has_name and has_company))
+
+    def is_certain(self, subject: PersonSubject) -> bool:
+        """Whether there is an id, an address or a profile."""
+        return bool(subject.provider_ids.get(SPEC.name) or subject.email or subject.linkedin_url)
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Match one person: by the Apollo id where there is one, else by all that we have."""

@@ -240,6 +240,10 @@ class Hunter:
         """Whether there is a whole name and a domain."""
         return bool(subject.company_domain and _name_params(subject))
 
+    def is_certain(self, _subject: PersonSubject) -> bool:
+        """Never: the finder asks by a name and a domain."""
+        return False
+
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Find the address of one person."""
         params = {"domain": subject.company_domain, **_name_params(subject)}

@@ -3,6 +3,8 @@
 Why: a person is one lead however many sources name them, and a value exists only with its
 evidence; that there is no value is a row too, and only a person can say so. Identity keys carry
 no foreign key: they are claimed before the lead they name is written, in the same transaction.
+A key has one holder, so that two who bring it at once wait for each other; whoever bears it too,
+because it is weak or its bearers are told apart, stands in `shared_identity`.
 Values carry none either: ten checks a lead would cost more than the rows, and a lead's row is
 locked by the transaction that writes its values. What lists show, sort and filter by stands in
 the lead's own row, so that a list of a million reads one row a lead and one index; the words it
@@ -122,6 +124,15 @@ STATEMENTS = (
     """,
     "CREATE INDEX identity_lead ON identity (lead_id)",
     """
+    CREATE TABLE shared_identity (
+        kind text NOT NULL,
+        value text NOT NULL,
+        lead_id uuid NOT NULL,
+        PRIMARY KEY (kind, value, lead_id)
+    )
+    """,
+    "CREATE INDEX shared_identity_lead ON shared_identity (lead_id)",
+    """
     CREATE TABLE field_value (
         subject_id uuid NOT NULL,
         field text NOT NULL CHECK (field <> ''),
@@ -168,5 +179,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("tag", "field_value", "identity", "lead_text", "lead"):
+    for table in ("tag", "field_value", "shared_identity", "identity", "lead_text", "lead"):
         run(f"DROP TABLE {table}")

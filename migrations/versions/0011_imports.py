@@ -68,6 +68,7 @@ STATEMENTS = (
         outcome text CHECK (outcome IN (
             'created', 'updated', 'duplicate', 'skipped', 'bad', 'undone', 'kept')),
         before text,
+        made_lead boolean NOT NULL DEFAULT false,
         company_id uuid,
         made_company boolean NOT NULL DEFAULT false,
         new_keys text[] NOT NULL DEFAULT '{}',

@@ -92,6 +92,9 @@ class Acme:
     def may_ask(self, subject: PersonSubject) -> bool:
         return bool(subject.linkedin_url)
 
+    def is_certain(self, subject: PersonSubject) -> bool:
+        return bool(subject.linkedin_url)
+
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         question = query_question({"profile": subject.linkedin_url}, subject.subject_id)
         reply = await self.client.ask(FIND, question, self._read)

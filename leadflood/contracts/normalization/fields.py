@@ -6,7 +6,10 @@ from leadflood.contracts.normalization.domains import company_domain, company_pa
 from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.numbers import people_count
 from leadflood.contracts.normalization.phones import normalize_phone
-from leadflood.contracts.normalization.profiles import normalize_company_linkedin, normalize_linkedin
+from leadflood.contracts.normalization.profiles import (
+    normalize_company_linkedin,
+    normalize_linkedin,
+)
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import EmailStatus, FieldName
 

@@ -67,22 +67,35 @@ def normalize_company_linkedin(text: str) -> str | None:
 
 
 def _read_path(steps: list[str], query: dict[str, list[str]]) -> LinkedInPage | None:
-    kind, *rest = [*steps, ""]
-    kind, name = kind.lower(), rest[0] if rest else ""
-    if kind == "profile" and name.lower() == "view":
-        return _member((query.get("id") or [""])[0])
-    if (kind, name.lower()) in _SEAT_KINDS:
-        member = rest[1].partition(",")[0]
-        return _page(f"{kind}/{name.lower()}/{member}", "member", member)
-    if kind == "sales" and name.lower() == "company":
-        return _page(f"company/{rest[1].casefold()}", "company", rest[1])
+    kind, name, further = ([step.lower() for step in steps[:1]] + steps[1:] + ["", "", ""])[:3]
+    page = name.lower()
     if kind in _COMPANY_KINDS:
-        return _page(f"{_COMPANY_KINDS[kind]}/{name.casefold()}", "company", name)
-    if kind == "pub" and name.lower() != "dir":
-        return _public_page(name, rest[1:4])
-    if kind == "in":
-        return _member(name) if _ID.match(name) else _page(f"in/{name.casefold()}", "in", name)
-    return None
+        return _company(_COMPANY_KINDS[kind], name)
+    match (kind, page):
+        case ("sales", "company"):
+            return _company("company", further)
+        case ("in", _):
+            return _member(name) if _ID.match(name) else _page(f"in/{name.casefold()}", "in", name)
+        case ("pub", _) if page != "dir":
+            return _public_page(name, steps[2:5])
+        case _:
+            return _read_member(kind, page, further, query)
+
+
+def _read_member(
+    kind: str, page: str, further: str, query: dict[str, list[str]]
+) -> LinkedInPage | None:
+    """Return a page that names a member by their id alone."""
+    if (kind, page) == ("profile", "view"):
+        return _member((query.get("id") or [""])[0])
+    if (kind, page) not in _SEAT_KINDS:
+        return None
+    member = further.partition(",")[0]
+    return _page(f"{kind}/{page}/{member}", "member", member)
+
+
+def _company(kind: str, name: str) -> LinkedInPage | None:
+    return _page(f"{kind}/{name.casefold()}", "company", name)
 
 
 def _public_page(name: str, numbers: list[str]) -> LinkedInPage | None:

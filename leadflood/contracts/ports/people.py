@@ -129,6 +129,9 @@ class PersonEnricher(Protocol):
     def may_ask(self, subject: PersonSubject) -> bool:
         """Whether enough is known to ask."""
 
+    def is_certain(self, subject: PersonSubject) -> bool:
+        """Whether it asks by what one person alone has: an id, an address, a profile."""
+
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Return what is known of one person."""
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import msgspec
 
-from leadflood.contracts.found_values import FoundValue, Scalar
+from leadflood.contracts.found_values import FOUND_BY_NAME, FoundValue, Scalar
+from leadflood.contracts.normalization.role_mailboxes import is_role_mailbox
 from leadflood.contracts.ports.people import PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName, Probability
 from leadflood.domain.leads.schemas.profiles import LeadProfile
@@ -30,18 +31,25 @@ _WHO = frozenset(
 
 
 class BestValue(msgspec.Struct, frozen=True):
-    """The best value of a field so far, with its confidence at its present age."""
+    """The best value of a field so far, with its confidence at its present age.
+
+    `is_by_name`: it was found by a name and a company, and proves no more than these.
+    """
 
     value: Scalar
     confidence: Probability
     is_human: bool = False
+    is_by_name: bool = False
 
 
 def best_values(profile: LeadProfile, now: datetime) -> dict[FieldName, BestValue]:
     """Return the values of a lead's profile, each as confident as its age leaves it."""
     return {
         field: BestValue(
-            value.value, value.confidence * _freshness(value.observed_at, now), value.is_human
+            value.value,
+            value.confidence * _freshness(value.observed_at, now),
+            value.is_human,
+            value.method.endswith(FOUND_BY_NAME),
         )
         for field, value in profile.values.items()
     }
@@ -79,7 +87,7 @@ def _adopt(best: dict[FieldName, BestValue], value: FoundValue, confidence: floa
     is_change = before is not None and not _is_same(before.value, value.value)
     if value.field is FieldName.EMAIL and is_change:
         best.pop(FieldName.EMAIL_STATUS, None)
-    best[value.field] = BestValue(value.value, confidence)
+    best[value.field] = BestValue(value.value, confidence, is_by_name=value.is_found_by_name)
 
 
 def find_weak_fields(
@@ -115,6 +123,30 @@ def person_subject(
             for field in sorted(_WHO)
             if field in best and best[field].is_human
         ),
+    )
+
+
+def proven_subject(subject: PersonSubject, best: Mapping[FieldName, BestValue]) -> PersonSubject:
+    """Return the subject with what is proven to be one person's alone, and no other identifier."""
+
+    def proven(field: FieldName, text: str) -> str:
+        value = best.get(field)
+        return "" if value is None or value.is_by_name else text
+
+    return msgspec.structs.replace(
+        subject,
+        email="" if is_role_mailbox(subject.email) else proven(FieldName.EMAIL, subject.email),
+        linkedin_url=proven(FieldName.LINKEDIN_URL, subject.linkedin_url),
+    )
+
+
+def mark_found_by_name(values: Iterable[FoundValue]) -> tuple[FoundValue, ...]:
+    """Return values of an answer to a question by name: they prove no more than the name."""
+    return tuple(
+        value
+        if value.is_found_by_name
+        else msgspec.structs.replace(value, method=f"{value.method}{FOUND_BY_NAME}")
+        for value in values
     )
 
 

@@ -28,6 +28,7 @@ from tests.support.db import TestServer, cloned_database
 from tests.support.workbooks import make_xlsx, make_zip
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
+DATA = Path(__file__).parents[2] / "domain" / "imports" / "data"
 CSV = {"Content-Type": "text/csv"}
 DATA = Path(__file__).parents[2] / "domain" / "imports" / "data"
 FINAL_STATES = {"completed", "failed", "undone"}
@@ -41,6 +42,10 @@ HASHES = Query(
     SELECT 'identity',
         md5(coalesce(string_agg(md5(identity::text), '' ORDER BY kind, value), ''))
     FROM identity
+    UNION ALL
+    SELECT 'shared_identity',
+        md5(coalesce(string_agg(md5(shared::text), '' ORDER BY kind, value, lead_id), ''))
+    FROM shared_identity AS shared
     UNION ALL
     SELECT 'field_value', md5(coalesce(string_agg(md5(field_value::text), '' ORDER BY id), ''))
     FROM field_value
@@ -182,6 +187,84 @@ async def test_undo_leaves_no_trace(api: Client, node_database: Database) -> Non
     assert tagged["data"]
     assert undone_view["counts"] == {**completed["counts"], "undone": 700, "kept": 0}
     assert await table_hashes(node_database) == before
+
+
+async def test_rows_that_name_one_person_are_leads_merged_one_by_one(
+    api: Client, node_database: Database
+) -> None:
+    tag = unique_tag()
+    before = await table_hashes(node_database)
+    lines = [f"ann{n % 350}@{tag}.example,,Ann,,,Job {n},Rome" for n in range(700)]
+
+    completed = await import_file(api, rows(*lines), enrich=False)
+    lead = await find_lead(api, f"ann0@{tag}.example")
+    [again] = [row for row in await list_rows(api, completed, "duplicate") if row["number"] == 352]
+    undone = await undo_import(api, completed)
+
+    assert (completed["counts"]["created"], completed["counts"]["duplicate"]) == (350, 350)
+    assert lead["values"]["title"] == "Job 350"
+    assert [merge["leadId"] for merge in lead["merged"]] == [again["leadId"]]
+    assert lead["merged"][0]["reason"] == "same email"
+    assert undone["counts"]["kept"] == 0
+    assert await table_hashes(node_database) == before
+
+
+async def test_a_merged_row_taken_apart_is_a_lead_and_is_kept_by_the_undo(api: Client) -> None:
+    tag = unique_tag()
+    lines = [f"a@{tag}.example,,Ann,,,{title},Rome" for title in ("CTO", "CEO")]
+    completed = await import_file(api, rows(*lines), enrich=False)
+    [row] = await list_rows(api, completed, "duplicate")
+
+    unmerged = await api.ask("DELETE", f"/v1/leads/{row['leadId']}/merge")
+    apart = (await api.get(f"/v1/leads/{row['leadId']}")).json
+    other = (await api.get(f"/v1/leads?email=a@{tag}.example&fields=id,values")).json["data"]
+    undone = await undo_import(api, completed)
+
+    assert unmerged.status == 204
+    assert apart["id"] == row["leadId"]
+    assert {lead["values"]["title"] for lead in other} == {"CTO", "CEO"}
+    assert undone["counts"]["kept"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "emails"),
+    [
+        ("k03_linkedin_company_page.csv", ["amy@k3a", "ben@k3a"]),
+        ("k03_linkedin_pub.csv", ["john@k3c", "john@k3d"]),
+        ("k03_same_name_same_domain.csv", ["john.smith@k3b", "john.smith2@k3b"]),
+        ("k03_role_mailbox.csv", ["info@k3h"] * 3),
+    ],
+)
+async def test_every_row_of_namesakes_and_shared_pages_is_a_person_of_their_own(
+    api: Client, name: str, emails: list[str]
+) -> None:
+    tag = unique_tag()
+    raw = (DATA / name).read_text().replace("-t0", tag)
+    staged = await upload(api, raw.encode())
+    preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+
+    first = await import_file(api, raw.encode(), enrich=False)
+    again = await import_file(api, raw.encode(), enrich=False)
+
+    assert (preview["counts"]["new"], preview["counts"]["bad"]) == (len(emails), 0)
+    assert first["counts"]["created"] == len(emails)
+    assert (again["counts"]["created"], again["counts"]["updated"]) == (0, len(emails))
+    address = f"{emails[0]}{tag}.com"
+    listed = (await api.get(f"/v1/leads?email={address}")).json["data"]
+    assert len(listed) == emails.count(emails[0])
+
+
+async def test_a_page_of_a_company_is_kept_as_the_company_s(api: Client) -> None:
+    tag = unique_tag()
+    await import_file(
+        api, rows(f"a@{tag}.example,linkedin.com/company/{tag},Ann Lee,,,,"), enrich=False
+    )
+
+    lead = await find_lead(api, f"a@{tag}.example")
+
+    page = f"https://www.linkedin.com/company/{tag}"
+    assert lead["values"]["company_linkedin_url"] == page
+    assert "linkedin_url" not in lead["values"]
 
 
 def rows(*lines: str) -> bytes:
@@ -1003,3 +1086,32 @@ async def test_cells_that_are_not_understood_are_told_per_row_and_counted(api: C
     lines = faulty.body.decode().splitlines()
     assert [int(line.partition(",")[0]) for line in lines[1:]] == sorted(noted)
     assert "'Gondor' is not understood" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("k20_companies_without_site.csv", 1), ("k20_phone_only_people.csv", 2)]
+)
+async def test_organisations_without_a_site_and_people_with_a_phone_alone_are_leads(
+    api: Client, name: str, count: int
+) -> None:
+    raw = (DATA / name).read_bytes()
+
+    first = await import_file(api, raw, enrich=False)
+    again = await import_file(api, raw, enrich=False)
+
+    assert (first["counts"]["created"], first["counts"]["bad"]) == (count, 0)
+    assert (again["counts"]["created"], again["counts"]["updated"]) == (0, count)
+
+
+async def test_an_external_id_is_one_lead_s_alone_in_its_source(api: Client) -> None:
+    tag = unique_tag()
+    raw = f"Ref,Company\n{tag}-1,Acme\n{tag}-2,Acme\n{tag}-1,Acme Ltd\n".encode()
+    columns = {"Ref": "external_id", "Company": "company_name"}
+
+    first = await import_file(api, raw, enrich=False, columns=columns, source="crm")
+    again = await import_file(api, raw, enrich=False, columns=columns, source="CRM")
+    other = await import_file(api, raw, enrich=False, columns=columns, source="shop")
+
+    assert (first["counts"]["created"], first["counts"]["duplicate"]) == (2, 1)
+    assert (again["counts"]["created"], again["counts"]["updated"]) == (0, 2)
+    assert other["counts"]["created"] == 2

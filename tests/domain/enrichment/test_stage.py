@@ -84,6 +84,9 @@ class Enricher:
     def may_ask(self, subject: PersonSubject) -> bool:
         return bool(subject.provider_ids or subject.full_name or subject.email)
 
+    def is_certain(self, subject: PersonSubject) -> bool:
+        return bool(subject.provider_ids or subject.email)
+
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         self.asked.append(subject)
         if isinstance(self._answer, Exception):

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from leadflood.contracts.errors import PersonOptedOut, ProviderChanged, ProviderThrottled
-from leadflood.contracts.found_values import FoundValue
+from leadflood.contracts.found_values import FOUND_BY_NAME, FoundValue
 from leadflood.contracts.ports.email import EmailVerdict, EmailVerifier
 from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher
 from leadflood.contracts.values import EmailStatus, FieldName
@@ -21,8 +21,10 @@ from leadflood.domain.enrichment.rules import (
     adopt_values,
     best_values,
     find_weak_fields,
+    mark_found_by_name,
     needs_verifying,
     person_subject,
+    proven_subject,
 )
 from leadflood.domain.enrichment.schemas import (
     EnrichmentResult,
@@ -138,7 +140,8 @@ class Waterfall:
         except LeadfloodError as error:
             self._record_failure(request, error)
         else:
-            self._record_answer(request, answer)
+            is_certain = enricher.is_certain(proven_subject(subject, self._best))
+            self._record_answer(request, answer if is_certain else _found_by_name(answer))
 
     def _fields_to_ask(self) -> frozenset[FieldName]:
         """Return the fields worth asking for: never those that a person has decided."""
@@ -228,10 +231,14 @@ class Waterfall:
     def _record_verdict(self, request: ProviderRecord, email: str, verdict: EmailVerdict) -> None:
         """Keep the verdict with the address it is about, so that it is never read for another."""
         is_valid = verdict.status is EmailStatus.VALID
+        method = verdict.value.method
+        if self._best[FieldName.EMAIL].is_by_name:
+            method += FOUND_BY_NAME
         address = msgspec.structs.replace(
             verdict.value,
             field=FieldName.EMAIL,
             value=email,
+            method=method,
             confidence=verdict.value.confidence if is_valid else _UNVERIFIED_CONFIDENCE,
             cost_micros=0,
         )
@@ -257,6 +264,12 @@ class Waterfall:
         if isinstance(error, CapSpent):
             self._is_exhausted = True
         self._records.append(_failed(request, error))
+
+
+def _found_by_name(answer: PersonAnswer) -> PersonAnswer:
+    """Return an answer that may be another's of that name: it identifies nobody."""
+    values = mark_found_by_name(answer.values)
+    return msgspec.structs.replace(answer, values=values, provider_id=None)
 
 
 def _failed(request: ProviderRecord, error: LeadfloodError) -> ProviderRecord:

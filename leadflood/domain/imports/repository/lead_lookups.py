@@ -4,28 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from leadflood.domain.imports.schemas.rows import LeadOwner
-from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
 
 SQL = load_queries(__file__)
-
-
-async def find_owners(db: Reader, keys: Iterable[IdentityKey]) -> dict[IdentityKey, LeadOwner]:
-    """Find the leads that keys name now, and their owners."""
-    ordered = sorted(set(keys))
-    if not ordered:
-        return {}
-    rows = await db.fetch(
-        SQL.find_owners,
-        kinds=[key.kind for key in ordered],
-        values=[key.value for key in ordered],
-    )
-    return {
-        IdentityKey(row["kind"], row["value"]): LeadOwner(row["lead_id"], row["owner"])
-        for row in rows
-    }
 
 
 async def find_new_companies(db: Reader, ids: Iterable[UUID], now: datetime) -> set[UUID]:

@@ -55,9 +55,17 @@ async def record_job(tx: Tx, import_id: UUID, job_id: UUID) -> None:
     await tx.execute(SQL.record_job, id=import_id, job_id=job_id)
 
 
-async def start_undo(tx: Tx, import_id: UUID, job_id: UUID, visibility: Visibility) -> None:
-    """Record that an import is being undone, by which job, and whose leads it may change."""
-    await tx.execute(SQL.start_undo, id=import_id, job_id=job_id, owner_id=visibility.owner_id)
+async def start_undo(
+    tx: Tx, import_id: UUID, job_id: UUID, position: int, visibility: Visibility
+) -> None:
+    """Record that an import is being undone from a line on, by which job, and in whose leads."""
+    await tx.execute(
+        SQL.start_undo,
+        id=import_id,
+        job_id=job_id,
+        place=position,
+        owner_id=visibility.owner_id,
+    )
 
 
 async def advance_import(tx: Tx, progress: Progress, now: datetime) -> tuple[int, int]:

@@ -16,20 +16,20 @@ RETURNING run_id;
 -- name: add_import_rows
 -- Rows whose outcome is known at once.
 INSERT INTO import_row (
-    run_id, number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags,
-    merged, notes
+    run_id, number, raw, outcome, lead_id, reason, made_lead, company_id, made_company, new_keys,
+    new_tags, merged, notes
 )
 SELECT
-    :run_id::uuid, number, raw, outcome, lead_id, reason, company_id, made_company,
+    :run_id::uuid, number, raw, outcome, lead_id, reason, made_lead, company_id, made_company,
     string_to_array(new_keys, chr(30)), string_to_array(new_tags, chr(30)),
     string_to_array(merged, chr(30))::uuid[], string_to_array(notes, chr(30))
 FROM unnest(
     :numbers::int[], :raws::text[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[],
-    :company_ids::uuid[], :made_companies::bool[], :new_keys::text[], :new_tags::text[],
-    :merged::text[], :notes::text[]
+    :made_leads::bool[], :company_ids::uuid[], :made_companies::bool[], :new_keys::text[],
+    :new_tags::text[], :merged::text[], :notes::text[]
 ) AS ended (
-    number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged,
-    notes
+    number, raw, outcome, lead_id, reason, made_lead, company_id, made_company, new_keys, new_tags,
+    merged, notes
 )
 ON CONFLICT (run_id, number) DO NOTHING;
 
@@ -37,16 +37,18 @@ ON CONFLICT (run_id, number) DO NOTHING;
 -- Record the outcomes of staged rows; lists arrive joined by U+001E.
 UPDATE import_row SET
     outcome = ended.outcome, lead_id = ended.lead_id, reason = ended.reason,
-    company_id = ended.company_id, made_company = ended.made_company,
+    made_lead = ended.made_lead, company_id = ended.company_id, made_company = ended.made_company,
     new_keys = string_to_array(ended.new_keys, chr(30)),
     new_tags = string_to_array(ended.new_tags, chr(30)),
     merged = string_to_array(ended.merged, chr(30))::uuid[],
     notes = string_to_array(ended.notes, chr(30))
 FROM unnest(
-    :numbers::int[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[], :company_ids::uuid[],
-    :made_companies::bool[], :new_keys::text[], :new_tags::text[], :merged::text[], :notes::text[]
+    :numbers::int[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[], :made_leads::bool[],
+    :company_ids::uuid[], :made_companies::bool[], :new_keys::text[], :new_tags::text[],
+    :merged::text[], :notes::text[]
 ) AS ended (
-    number, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged, notes
+    number, outcome, lead_id, reason, made_lead, company_id, made_company, new_keys, new_tags,
+    merged, notes
 )
 WHERE import_row.run_id = :run_id::uuid AND import_row.number = ended.number;
 
@@ -221,21 +223,6 @@ SELECT number, outcome, lead_id, reason, notes, raw FROM import_row
 WHERE run_id = :run_id::uuid AND number > :after::int AND (outcome = 'bad' OR notes <> '{}')
 ORDER BY number LIMIT :limit::int;
 
--- name: find_owners
--- The leads that keys name now, and their owners.
-WITH RECURSIVE chain AS (
-    SELECT identity.kind, identity.value, lead.id, lead.merged_into
-    FROM unnest(:kinds::text[], :values::text[]) AS key (kind, value)
-    JOIN identity ON identity.kind = key.kind AND identity.value = key.value
-    JOIN lead ON lead.id = identity.lead_id
-    UNION ALL
-    SELECT chain.kind, chain.value, lead.id, lead.merged_into
-    FROM chain JOIN lead ON lead.id = chain.merged_into
-)
-SELECT chain.kind, chain.value, lead.id AS lead_id, lead.owner
-FROM chain JOIN lead ON lead.id = chain.id
-WHERE chain.merged_into IS NULL;
-
 -- name: set_savepoint
 -- Set the savepoint to return to when another transaction has created one of the leads.
 SAVEPOINT import_chunk;
@@ -251,7 +238,7 @@ SELECT id FROM company WHERE id = ANY(:ids::uuid[]) AND created_at = :now::times
 -- name: start_undo
 -- An import is being undone.
 UPDATE import SET
-    state = 'undoing', code = NULL, undo_job_id = :job_id::uuid, place = 0, ended_at = NULL,
+    state = 'undoing', code = NULL, undo_job_id = :job_id::uuid, place = :place::int, ended_at = NULL,
     undo_owner = :owner_id::uuid,
     version = version + 1
 WHERE run_id = :id::uuid;
@@ -268,13 +255,13 @@ WHERE run_id = :id::uuid
 RETURNING undone_count, kept_count;
 
 -- name: list_rows_to_undo
--- The next rows that brought something.
-SELECT number, coalesce(before, outcome) AS outcome, outcome = 'kept' AS was_kept, lead_id,
-    company_id, new_keys, new_tags, merged
+-- The next rows that brought something, the last first: a row goes before what it is merged into.
+SELECT number, outcome = 'kept' AS was_kept, lead_id, made_lead, company_id, new_keys, new_tags,
+    merged
 FROM import_row
-WHERE run_id = :run_id::uuid AND number > :after::int AND lead_id IS NOT NULL
+WHERE run_id = :run_id::uuid AND number < :before::int AND lead_id IS NOT NULL
     AND outcome IN ('created', 'updated', 'duplicate', 'skipped', 'kept')
-ORDER BY number LIMIT :limit::int;
+ORDER BY number DESC LIMIT :limit::int;
 
 -- name: find_kept_leads
 -- Which of these leads an undo of this import has kept.
@@ -282,11 +269,17 @@ SELECT DISTINCT lead_id FROM import_row
 WHERE run_id = :run_id::uuid AND lead_id = ANY(:lead_ids::uuid[]) AND outcome = 'kept';
 
 -- name: find_obstacles
--- Why leads that an import made cannot go again: somebody else has to do with them since.
+-- Why leads that an import made cannot go again: somebody else has to do with them since. What
+-- the import itself has merged goes with the rows that did it.
 SELECT lead.id AS lead_id, 'merged' AS obstacle
 FROM lead WHERE lead.id = ANY(:lead_ids::uuid[]) AND (
-    lead.merged_into IS NOT NULL
-    OR EXISTS (SELECT FROM lead AS other WHERE other.merged_into = lead.id))
+    (lead.merged_into IS NOT NULL AND lead.id <> ALL(:merged_ids::uuid[]) AND NOT EXISTS (
+        SELECT FROM import_row AS own
+        WHERE own.lead_id = lead.id AND own.run_id = :run_id::uuid AND own.made_lead
+            AND coalesce(own.before, own.outcome) = 'duplicate'))
+    OR EXISTS (
+        SELECT FROM lead AS other
+        WHERE other.merged_into = lead.id AND other.id <> ALL(:lead_ids::uuid[])))
 UNION ALL
 SELECT lead.id, 'assigned' FROM lead
 WHERE lead.id = ANY(:lead_ids::uuid[]) AND lead.owner IS DISTINCT FROM :owner::text
@@ -315,6 +308,11 @@ WHERE message.lead_id = ANY(:lead_ids::uuid[])
     AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'))
 UNION ALL
 SELECT opt_in.lead_id, 'agreed' FROM opt_in WHERE opt_in.lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: find_pointers
+-- What these leads are merged into.
+SELECT id, merged_into FROM lead
+WHERE id = ANY(:lead_ids::uuid[]) AND merged_into IS NOT NULL;
 
 -- name: record_undone
 -- Record the outcomes of an undo; a row that is kept says why.

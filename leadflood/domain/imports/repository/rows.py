@@ -32,16 +32,16 @@ class UndoRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row that brought something.
 
     - `number`: the line it starts on.
-    - `outcome`: what became of it by the import.
     - `was_kept`: whether an earlier undo kept it.
-    - `lead_id`, `company_id`: the lead and the company that it names.
+    - `lead_id`, `made_lead`: the lead that it names, and whether that is the row's own.
+    - `company_id`: the company that it names.
     - `new_keys`, `new_tags`, `merged`: what its lead got by it.
     """
 
     number: int
-    outcome: RowState
     was_kept: bool
     lead_id: UUID
+    made_lead: bool
     company_id: UUID | None
     new_keys: tuple[IdentityKey, ...]
     new_tags: tuple[str, ...]
@@ -136,15 +136,15 @@ async def list_faulty_rows(db: Reader, import_id: UUID, after: int, limit: int) 
     return [_view(row) for row in await db.fetch(SQL.list_faulty_rows, **page)]
 
 
-async def list_rows_to_undo(db: Reader, import_id: UUID, after: int, limit: int) -> list[UndoRow]:
-    """List the next rows that brought something."""
-    rows = await db.fetch(SQL.list_rows_to_undo, run_id=import_id, after=after, limit=limit)
+async def list_rows_to_undo(db: Reader, import_id: UUID, before: int, limit: int) -> list[UndoRow]:
+    """List the next rows that brought something, from the end of the file."""
+    rows = await db.fetch(SQL.list_rows_to_undo, run_id=import_id, before=before, limit=limit)
     return [
         UndoRow(
             number=row["number"],
-            outcome=RowState(row["outcome"]),
             was_kept=row["was_kept"],
             lead_id=row["lead_id"],
+            made_lead=row["made_lead"],
             company_id=row["company_id"],
             new_keys=tuple(_decode_key(text) for text in row["new_keys"]),
             new_tags=tuple(row["new_tags"]),
@@ -161,16 +161,33 @@ async def find_kept_leads(db: Reader, import_id: UUID, lead_ids: Iterable[UUID])
 
 
 async def find_obstacles(
-    db: Reader, import_id: UUID, lead_ids: Iterable[UUID], owner: str | None
+    db: Reader,
+    import_id: UUID,
+    lead_ids: Iterable[UUID],
+    merged_ids: Iterable[UUID],
+    owner: str | None,
 ) -> dict[UUID, str]:
-    """Find why leads that an import made cannot go again: the most important reason of each."""
+    """Find why leads that an import made cannot go again: the most important reason of each.
+
+    `merged_ids` are those whose merges go with the rows that caused them.
+    """
     rows = await db.fetch(
-        SQL.find_obstacles, lead_ids=list(lead_ids), run_id=import_id, owner=owner
+        SQL.find_obstacles,
+        lead_ids=list(lead_ids),
+        merged_ids=list(merged_ids),
+        run_id=import_id,
+        owner=owner,
     )
     obstacles: dict[UUID, str] = {}
     for row in rows:
         obstacles.setdefault(row["lead_id"], row["obstacle"])
     return obstacles
+
+
+async def find_pointers(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Find what these leads are merged into."""
+    rows = await db.fetch(SQL.find_pointers, lead_ids=list(lead_ids))
+    return {row["id"]: row["merged_into"] for row in rows}
 
 
 async def record_undone(
@@ -202,6 +219,7 @@ def _columns_of(results: Sequence[RowResult]) -> dict[str, object]:
         "outcomes": [result.outcome.value for result in results],
         "lead_ids": [result.lead_id for result in results],
         "reasons": [result.reason for result in results],
+        "made_leads": [result.made_lead for result in results],
         "company_ids": [result.company_id for result in results],
         "made_companies": [result.made_company for result in results],
         "new_keys": [

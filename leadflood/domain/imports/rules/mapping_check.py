@@ -18,8 +18,8 @@ from leadflood.domain.imports.schemas.mappings import (
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
 
 _UNIDENTIFIED = (
-    "nothing tells who the leads are: map a column to email, linkedin_url,"
-    " company_domain, or to a name and company_name"
+    "nothing tells who the leads are: map a column to email, linkedin_url, company_domain or"
+    " external_id, a name and company_name or phone, or company_name and city, country or phone"
 )
 _MAPPED_RANK = 500
 
@@ -31,7 +31,8 @@ def check_mapping(
     problems: list[FieldProblem] = []
     fields = map_columns(columns, mapping.columns, mapping.subject, problems)
     defaults = _check_defaults(mapping.defaults, problems)
-    if not is_identifying(_value_fields([*fields, *defaults])):
+    has_id = ColumnField.EXTERNAL_ID in fields
+    if not has_id and not is_identifying(_value_fields([*fields, *defaults])):
         problems.append(FieldProblem("columns", _UNIDENTIFIED))
     tags = _check_tags(mapping.tags, problems)
     owner = importer.owner if mapping.owner_id is None else str(mapping.owner_id)
@@ -54,6 +55,7 @@ def check_mapping(
         tags=tags,
         visibility=importer.visibility,
         by=importer.by,
+        source=mapping.source.strip(),
     )
 
 

@@ -54,6 +54,8 @@ def outcomes_of(upserted: Sequence[Upserted], imported: set[UUID]) -> list[RowSt
     for lead in upserted:
         if lead.is_deleted:
             outcomes.append(RowState.SKIPPED)
+        elif lead.merged_into is not None:
+            outcomes.append(RowState.DUPLICATE)
         elif lead.is_new:
             outcomes.append(RowState.CREATED)
         else:
@@ -68,7 +70,7 @@ def plan_changes(
     """Return the leads whose owner or tags the plan changes, before and after."""
     changes = []
     for lead_id, state in states.items():
-        is_new = outcomes[lead_id] is RowState.CREATED
+        is_new = outcomes[lead_id] is not RowState.UPDATED
         changed = msgspec.structs.replace(
             state,
             owner=plan.owner if is_new else state.owner,

@@ -18,9 +18,12 @@ from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ConsentCell, ImportRow
 
 _UNIDENTIFIED = (
-    "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "
-    "or a company's domain is needed"
+    "nothing tells who this is: an e-mail, a LinkedIn address, an external id, a name with a"
+    " company or a phone, a company's domain, or its name with a city, a country or a phone is"
+    " needed"
 )
+_NAMES = (FieldName.FULL_NAME, FieldName.FIRST_NAME, FieldName.LAST_NAME)
+_PLACES = (FieldName.CITY, FieldName.COUNTRY, FieldName.COMPANY_COUNTRY, FieldName.PHONE)
 _STRONG_FIELDS = (FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN)
 
 
@@ -56,14 +59,15 @@ def parse_row(
         reason = f"{email[:80]!r} is no e-mail address"
         return BadRow(number=record.number, reason=reason, raw=record.cells)
     values, notes = _parse_cells({**(defaults or {}), **texts})
-    if not is_identifying(values):
+    external_id = texts.get(ColumnField.EXTERNAL_ID)
+    if external_id is None and not is_identifying(_identifying_fields(values)):
         return BadRow(number=record.number, reason=_UNIDENTIFIED, raw=record.cells)
     return ImportRow(
         number=record.number,
         values=values,
         raw=record.cells,
         notes=(*shape_notes(record.cells, fields), *notes),
-        external_id=texts.get(ColumnField.EXTERNAL_ID),
+        external_id=external_id,
         consent=tuple(consent),
     )
 
@@ -98,10 +102,19 @@ def _parse_cells(texts: Mapping[ColumnField, str]) -> tuple[dict[FieldName, Scal
 
 
 def is_identifying(fields: Collection[FieldName]) -> bool:
-    """Whether these fields, or the values by field, say which person or company it is."""
+    """Whether values of these fields say which person or company it is."""
     if any(field in fields for field in _STRONG_FIELDS):
         return True
-    is_named = FieldName.FULL_NAME in fields or (
-        FieldName.FIRST_NAME in fields and FieldName.LAST_NAME in fields
-    )
-    return is_named and FieldName.COMPANY_NAME in fields
+    if any(field in fields for field in _NAMES):
+        return any(field in fields for field in (FieldName.COMPANY_NAME, FieldName.PHONE))
+    has_place = any(field in fields for field in _PLACES)
+    return FieldName.COMPANY_NAME in fields and has_place
+
+
+def _identifying_fields(values: Mapping[FieldName, Scalar]) -> list[FieldName]:
+    """Leave out a phone that cannot be called: it tells nobody."""
+    return [
+        field
+        for field, value in values.items()
+        if field is not FieldName.PHONE or str(value).startswith("+")
+    ]

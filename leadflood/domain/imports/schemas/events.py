@@ -45,8 +45,12 @@ class ImportUndone(ImportEvent, frozen=True, tag="leads.import.undone"):
     kept_count: int
 
 
+BEYOND_LAST_LINE = 2**31 - 1
+"""The line behind all lines of any file: an undo begins there."""
+
+
 class PartRequested(ImportEvent, frozen=True):
-    """The next part of a file is due, behind line `after`."""
+    """The next part of a file is due, behind line `after`; of an undo, before it."""
 
     after: int
 

@@ -35,6 +35,7 @@ class ImportMapping(
     `defaults` fill empty cells. `onDuplicate` null: `update` for who has `leads:write`, else
     `skip`. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
     `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
+    `source`: the system that the file is from; an external id is one lead's alone in its source.
     """
 
     columns: dict[Name, ColumnField | None] | None = None
@@ -48,6 +49,7 @@ class ImportMapping(
     cap_micros: RunCap | None = None
     owner_id: UUID | None = None
     tags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)] = ()
+    source: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] = "file"
 
 
 class Importer(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     - `tags`: the tags of all leads of the file.
     - `visibility`: the leads that may be changed.
     - `by`: who changes them, as it is recorded.
+    - `source`: the system whose the external ids of the rows are.
     """
 
     fields: tuple[ColumnField | None, ...]
@@ -98,3 +101,4 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     visibility: Visibility = EVERYTHING
     by: str = ""
+    source: str = "file"

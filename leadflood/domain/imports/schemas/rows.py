@@ -16,7 +16,8 @@ from leadflood.domain.leads.schemas.identity import IdentityKey
 class RowState(StrEnum):
     """The outcome of a row.
 
-    `created` a new lead, `updated` a known one, `duplicate` one that the file had before,
+    `created` a new lead, `updated` a known one, `duplicate` one that the file had before (a
+    lead of its own, merged into that one),
     `skipped` a known one that was left alone, `bad` a row that cannot be used; after an undo
     `undone`, or `kept` where it could not be. `waiting`: nothing yet.
     """
@@ -69,7 +70,7 @@ class BadRow(msgspec.Struct, frozen=True, kw_only=True):
 class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a row, and what it alone added beside values.
 
-    - `lead_id`: the lead that it names; None: none.
+    - `lead_id`, `made_lead`: the lead that it names, and whether that is the row's own; None: none.
     - `reason`: why, where the outcome needs one.
     - `company_id`, `made_company`: the company that it names, and whether it was the first.
     - `new_keys`, `new_tags`: what a known lead got by it.
@@ -81,6 +82,7 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     outcome: RowState
     lead_id: UUID | None = None
     reason: str | None = None
+    made_lead: bool = False
     company_id: UUID | None = None
     made_company: bool = False
     new_keys: tuple[IdentityKey, ...] = ()

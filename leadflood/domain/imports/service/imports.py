@@ -14,7 +14,12 @@ from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.repository import imports, progress as progress_table, rows
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport
 from leadflood.domain.imports.rules.mapping_check import check_mapping
-from leadflood.domain.imports.schemas.events import ImportPartWanted, ImportStarted, UndoPartWanted
+from leadflood.domain.imports.schemas.events import (
+    BEYOND_LAST_LINE,
+    ImportPartWanted,
+    ImportStarted,
+    UndoPartWanted,
+)
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping, OnDuplicate
 from leadflood.domain.imports.schemas.rows import RowState, RowView
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
@@ -192,8 +197,10 @@ class ImportService:
         _require_permission(view, principal)
         _require_undoable(view)
         await self._runs.cancel(uow.tx, import_id, principal.by)
-        (job_id,) = await uow.publish([UndoPartWanted(import_id, 0)])
-        await progress_table.start_undo(uow.tx, import_id, job_id, principal.visibility)
+        (job_id,) = await uow.publish([UndoPartWanted(import_id, BEYOND_LAST_LINE)])
+        await progress_table.start_undo(
+            uow.tx, import_id, job_id, BEYOND_LAST_LINE, principal.visibility
+        )
         view = msgspec.structs.replace(view, state=ImportState.UNDOING)
         return StartedWork(view=view, job_id=job_id, is_new=True)
 

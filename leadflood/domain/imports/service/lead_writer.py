@@ -1,6 +1,6 @@
 """Writing the leads of rows: a chunk of rows is one transaction of the caller's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,11 +22,12 @@ from leadflood.domain.imports.rules.row_outcomes import (
 )
 from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
-from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
-from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
+from leadflood.domain.imports.schemas.rows import ImportRow, LeadOwner, RowResult, RowState
+from leadflood.domain.leads.schemas.identity import NewPerson, Upserted
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
+from leadflood.domain.leads.service.resolving import Matcher
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
@@ -49,6 +50,17 @@ class _Chunk(msgspec.Struct, frozen=True):
     people: Sequence[NewPerson]
     leads: Sequence[Upserted]
     rejected: Mapping[int, RowResult]
+
+
+class _NamedByFile:
+    """The leads that a file has named before."""
+
+    def __init__(self, import_id: UUID) -> None:
+        self._import_id = import_id
+
+    async def find_named(self, tx: Tx, lead_ids: Iterable[UUID]) -> set[UUID]:
+        """Return which of these leads the file has named before."""
+        return await row_table.find_imported_leads(tx, self._import_id, lead_ids)
 
 
 class LeadWriter:
@@ -90,43 +102,48 @@ class LeadWriter:
     ) -> _Chunk:
         """Upsert until no lead that is hidden from the importer turns out to be touched."""
         status = LeadStatus.PROCESSING if plan.enrich else LeadStatus.NEW
-        people = {row.number: person_of(row, import_id, now, status) for row in rows}
+        people = {row.number: person_of(row, import_id, plan.source, now, status) for row in rows}
         while True:
-            rejected = await _reject_rows(tx, import_id, plan, people, now)
+            rejected = await self._reject_rows(tx, import_id, plan, people, now)
             accepted = [row for row in rows if row.number not in rejected]
             chosen = [people[row.number] for row in accepted]
             await lead_lookups.set_savepoint(tx)
-            upserted = await upsert(tx, chosen, self._ids, now)
+            upserted = await upsert(tx, chosen, self._ids, now, _NamedByFile(import_id))
             if not await _touches_hidden(tx, import_id, plan, upserted):
                 return _Chunk(accepted, chosen, upserted, rejected)
             await lead_lookups.roll_back(tx)
 
+    async def _reject_rows(
+        self,
+        tx: Tx,
+        import_id: UUID,
+        plan: ImportPlan,
+        people: Mapping[int, NewPerson],
+        now: datetime,
+    ) -> dict[int, RowResult]:
+        """Return the rows that must not touch the lead they name: hidden, or known already.
 
-async def _reject_rows(
-    tx: Tx, import_id: UUID, plan: ImportPlan, people: Mapping[int, NewPerson], now: datetime
-) -> dict[int, RowResult]:
-    """Return the rows that must not touch the lead they name: hidden, or known already.
-
-    Whoever sees only their own leads learns of some hidden ones a day; the rows behind are left.
-    """
-    if not plan.visibility.is_limited and plan.on_duplicate is OnDuplicate.UPDATE:
-        return {}
-    keys = {number: keys_of(person) for number, person in people.items()}
-    owners = await lead_lookups.find_owners(tx, {key for each in keys.values() for key in each})
-    imported = await row_table.find_imported_leads(
-        tx, import_id, [lead.lead_id for lead in owners.values()]
-    )
-    rejected = {}
-    for number, row_keys in keys.items():
-        named = [owners[key] for key in sorted(row_keys) if key in owners]
-        result = reject_row(number, [lead for lead in named if lead.lead_id not in imported], plan)
-        if result is not None:
-            rejected[number] = result
-    owner = plan.visibility.owner
-    if owner is None:
-        return rejected
-    hidden_count = await progress_table.count_hidden_rows(tx, owner, now - DAY)
-    return stop_behind_hidden(list(people), rejected, MOST_HIDDEN_ROWS - hidden_count)
+        Whoever sees only their own leads learns of some hidden ones a day; the rows behind are
+        left.
+        """
+        if not plan.visibility.is_limited and plan.on_duplicate is OnDuplicate.UPDATE:
+            return {}
+        own_ids = self._ids.take(len(people))
+        matches = await Matcher().match(tx, list(zip(own_ids, people.values(), strict=True)))
+        known_ids = {lead_id for known, _ in matches for lead_id in known}
+        states = await leads.find_states(tx, known_ids)
+        imported = await row_table.find_imported_leads(tx, import_id, known_ids)
+        rejected = {}
+        for number, (known, _) in zip(people, matches, strict=True):
+            named = [LeadOwner(each, states[each].owner) for each in sorted(known - imported)]
+            result = reject_row(number, named, plan)
+            if result is not None:
+                rejected[number] = result
+        owner = plan.visibility.owner
+        if owner is None:
+            return rejected
+        hidden_count = await progress_table.count_hidden_rows(tx, owner, now - DAY)
+        return stop_behind_hidden(list(people), rejected, MOST_HIDDEN_ROWS - hidden_count)
 
 
 async def _touches_hidden(
@@ -153,7 +170,7 @@ async def _write_owners_and_tags(
     fresh = {
         lead.lead_id: outcome
         for lead, outcome in zip(upserted, outcomes, strict=True)
-        if outcome in {RowState.CREATED, RowState.UPDATED}
+        if lead.is_new or outcome is RowState.UPDATED
     }
     if not fresh or (plan.owner is None and not plan.tags):
         return {}
@@ -183,6 +200,7 @@ async def _results_of(
             outcome=outcome,
             lead_id=lead.lead_id,
             reason=DELETED_LEAD if lead.is_deleted else None,
+            made_lead=lead.is_new,
             company_id=company_id,
             made_company=company_id in new_companies,
             new_keys=lead.new_keys,
@@ -191,11 +209,6 @@ async def _results_of(
         )
         new_companies -= {company_id}
     return results
-
-
-def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
-    """Return the keys that say who a person is."""
-    return frozenset({*person.keys, *leads.identity_keys(person.values)})
 
 
 def _company_of(person: NewPerson) -> UUID | None:

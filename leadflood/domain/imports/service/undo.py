@@ -17,7 +17,6 @@ from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.imports.repository import rows as row_table
 from leadflood.domain.imports.repository.rows import UndoRow
 from leadflood.domain.imports.rules.row_values import CSV_SOURCE, IMPORT_METHOD, evidence_of
-from leadflood.domain.imports.schemas.rows import RowState
 from leadflood.domain.leads.schemas.events import LeadDeleted, LeadUpdated
 from leadflood.domain.leads.schemas.identity import LeadLoss
 from leadflood.domain.leads.service import withdrawal
@@ -66,13 +65,16 @@ async def undo_rows(
 
     Waits: for transactions that write to the same leads.
     """
-    await withdrawal.lock_leads(tx, {row.lead_id for row in rows})
+    survivor_of = await withdrawal.lock_leads(tx, {row.lead_id for row in rows})
     kept_numbers = await _find_kept(tx, import_id, reach, rows)
     undone = [row for row in rows if row.number not in kept_numbers]
     lost_fields = await _delete_values(tx, import_id, undone)
-    created = {row.lead_id for row in undone if row.outcome is RowState.CREATED}
+    created = {row.lead_id for row in undone if row.made_lead}
     deleted = await withdrawal.delete_leads(tx, created)
     losses = _losses([row for row in undone if row.lead_id not in deleted], lost_fields)
+    touched = {survivor_of[lead_id] for lead_id in deleted} - deleted.keys()
+    touched -= {loss.lead_id for loss in losses}
+    losses += [LeadLoss(lead_id=lead_id) for lead_id in sorted(touched)]
     updated = await withdrawal.withdraw(tx, losses, now)
     companies = {row.company_id for row in undone if row.company_id is not None}
     await withdrawal.delete_unused_companies(tx, import_id, companies)
@@ -92,15 +94,28 @@ async def _find_kept(
     tx: Tx, import_id: UUID, reach: UndoReach, rows: Sequence[UndoRow]
 ) -> dict[int, str]:
     """Return the rows that are kept, and why."""
-    created = {row.lead_id for row in rows if row.outcome is RowState.CREATED}
+    created = {row.lead_id for row in rows if row.made_lead}
+    merged = {lead_id for row in rows for lead_id in row.merged}
     known_ids = {row.lead_id for row in rows} - created
     kept_leads = await row_table.find_kept_leads(tx, import_id, known_ids)
     obstacles = dict.fromkeys(kept_leads, "kept")
-    obstacles |= await row_table.find_obstacles(tx, import_id, created, reach.owner)
+    obstacles |= await row_table.find_obstacles(tx, import_id, created, merged, reach.owner)
+    await _keep_survivors(tx, created, obstacles)
     obstacles |= dict.fromkeys(await _find_hidden(tx, known_ids, reach.visibility), "assigned")
     return {
         row.number: OBSTACLES[obstacles[row.lead_id]] for row in rows if row.lead_id in obstacles
     }
+
+
+async def _keep_survivors(tx: Tx, created: Collection[UUID], obstacles: dict[UUID, str]) -> None:
+    """Keep leads into which one is merged that is kept."""
+    pointers = await row_table.find_pointers(tx, created)
+    kept = [lead_id for lead_id in pointers if lead_id in obstacles]
+    while kept:
+        survivor = pointers.get(kept.pop())
+        if survivor is not None and survivor in created and survivor not in obstacles:
+            obstacles[survivor] = "merged"
+            kept.append(survivor)
 
 
 async def _find_hidden(tx: Tx, lead_ids: Collection[UUID], visibility: Visibility) -> set[UUID]:

@@ -27,6 +27,9 @@ CROSS JOIN LATERAL (
     SELECT hashtextextended(concat(identity.xmin, identity.ctid), 3)
     FROM identity WHERE identity.lead_id = down.id
     UNION ALL
+    SELECT hashtextextended(concat(shared.xmin, shared.ctid), 3)
+    FROM shared_identity AS shared WHERE shared.lead_id = down.id
+    UNION ALL
     SELECT hashtextextended(concat(found.xmin, found.ctid), 4)
     FROM discovery_record AS found WHERE found.lead_id = down.id
     UNION ALL
@@ -62,12 +65,15 @@ FROM enrichment_record WHERE lead_id = ANY (:lead_ids::uuid[])
 SELECT id FROM company WHERE domain = :domain::text
 
 -- name: find_by_email
--- Find the lead of an address, merges followed to the end.
-WITH RECURSIVE chain AS (
-    SELECT lead.id, lead.merged_into
-    FROM identity JOIN lead ON lead.id = identity.lead_id
-    WHERE identity.kind = 'email' AND identity.value = :email::text
-    UNION ALL
+-- Find the leads of an address, merges followed to the end; several share a role's mailbox.
+WITH RECURSIVE bearer AS (
+    SELECT lead_id FROM identity WHERE kind IN ('email', 'mailbox') AND value = :email::text
+    UNION
+    SELECT lead_id FROM shared_identity
+    WHERE kind IN ('email', 'mailbox') AND value = :email::text
+), chain AS (
+    SELECT lead.id, lead.merged_into FROM bearer JOIN lead ON lead.id = bearer.lead_id
+    UNION
     SELECT lead.id, lead.merged_into FROM chain JOIN lead ON lead.id = chain.merged_into
 )
 SELECT id FROM chain WHERE merged_into IS NULL

@@ -26,9 +26,9 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def employer(self) -> PreparedValues | None:
-        """Where the lead works by the value of the highest rank; None: no company is known."""
+        """Where the lead works by the last value of the highest rank; None: none is known."""
         employers = [values for values in self.prepared if values.company_rank is not None]
-        return max(employers, key=lambda values: values.company_rank or 0.0, default=None)
+        return max(reversed(employers), key=lambda values: values.company_rank or 0.0, default=None)
 
 
 class LeadUpdate(msgspec.Struct):
@@ -42,7 +42,7 @@ class LeadUpdate(msgspec.Struct):
     def use_company(self, prepared: PreparedValues) -> None:
         """Take over a company of a higher rank."""
         rank = prepared.company_rank
-        if rank is not None and rank > (self.company_rank or -1e308):
+        if rank is not None and rank >= (self.company_rank or -1e308):
             self.company_id, self.company_rank = prepared.company_id, rank
 
 

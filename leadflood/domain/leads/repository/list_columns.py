@@ -41,7 +41,13 @@ def list_columns_of_new(prepared: Iterable[PreparedValues]) -> ListColumns:
             if raw.field not in LISTED_FIELDS or stored.company_id is not None:
                 continue
             key = (raw.field, raw.source, raw.method, stored.evidence)
-            rank = (is_human(raw.source), stored.rank, stored.evidence, stored.text)
+            rank = (
+                is_human(raw.source),
+                stored.rank,
+                raw.observed_at,
+                stored.evidence,
+                stored.text,
+            )
             existing = newest.get(key)
             if existing is None or existing[0] < raw.observed_at:
                 newest[key] = (raw.observed_at, (raw.field, rank))
@@ -55,10 +61,10 @@ async def find_list_columns(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, 
     """
     candidates: dict[UUID, list[Candidate]] = {}
     rows = await db.fetch(SQL.find_list_columns, ids=list(lead_ids), fields=list(_FIELDS))
-    for lead_id, field, human, rank, evidence, text in rows:
+    for lead_id, field, human, rank, observed_at, evidence, text in rows:
         of_lead = candidates.setdefault(lead_id, [])
         if field is not None:
-            of_lead.append((_FIELDS[field], (human, rank, evidence, text)))
+            of_lead.append((_FIELDS[field], (human, rank, observed_at, evidence, text)))
     return {lead_id: _choose(of_lead) for lead_id, of_lead in candidates.items()}
 
 

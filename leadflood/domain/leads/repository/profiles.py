@@ -157,7 +157,7 @@ def _values_of_each(
 
 def _employer_of_rows(group: Sequence[Row]) -> UUID | None:
     employed = [row for row in group if row["company_rank"] is not None]
-    best = max(employed, key=lambda row: row["company_rank"], default=None)
+    best = max(employed, key=lambda row: (row["company_rank"], row["id"]), default=None)
     company_id: UUID | None = None if best is None else best["company_id"]
     return company_id
 
@@ -211,7 +211,7 @@ def _view(
 
 def _employer_of(family: Sequence[_Member]) -> UUID | None:
     employed = [member for member in family if member.company_rank is not None]
-    best = max(employed, key=lambda member: member.company_rank or 0.0, default=None)
+    best = max(employed, key=lambda member: (member.company_rank, member.id), default=None)
     return None if best is None else best.company_id
 
 

@@ -8,15 +8,72 @@ ORDER BY place
 ON CONFLICT (kind, value) DO NOTHING
 RETURNING kind, value;
 
--- name: find_owners
--- The owner of each key after claiming: the lead itself or the one that came first.
+-- name: find_holders
+-- The holder of each key after claiming: the lead itself or the one that came first.
 SELECT identity.kind, identity.value, identity.lead_id
 FROM unnest(:kinds::text[], :values::text[]) AS input (kind, value)
 JOIN identity ON identity.kind = input.kind AND identity.value = input.value;
 
--- name: withdraw_claims
--- Leads that are not made after all leave no keys behind.
-DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
+-- name: share_keys
+-- Further bearers of keys that others hold.
+INSERT INTO shared_identity (kind, value, lead_id)
+SELECT kind, value, lead_id
+FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[])
+    WITH ORDINALITY AS input (kind, value, lead_id, place)
+ORDER BY place
+ON CONFLICT (kind, value, lead_id) DO NOTHING
+RETURNING kind, value, lead_id;
+
+-- name: stop_sharing
+-- These leads bear these keys no more.
+DELETE FROM shared_identity
+USING unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS input (kind, value, lead_id)
+WHERE shared_identity.kind = input.kind AND shared_identity.value = input.value
+    AND shared_identity.lead_id = input.lead_id;
+
+-- name: stop_sharing_of_leads
+-- These leads share no key any more.
+DELETE FROM shared_identity WHERE lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: hand_down_keys
+-- Keys that their holder has given up are the oldest other bearer's.
+WITH heir AS (
+    SELECT DISTINCT ON (shared.kind, shared.value) shared.kind, shared.value, shared.lead_id
+    FROM unnest(:kinds::text[], :values::text[]) AS input (kind, value)
+    JOIN shared_identity AS shared
+        ON shared.kind = input.kind AND shared.value = input.value
+    ORDER BY shared.kind, shared.value, shared.lead_id
+), handed AS (
+    DELETE FROM shared_identity AS shared USING heir
+    WHERE shared.kind = heir.kind AND shared.value = heir.value
+        AND shared.lead_id = heir.lead_id
+)
+INSERT INTO identity (kind, value, lead_id)
+SELECT kind, value, lead_id FROM heir ORDER BY kind, value;
+
+-- name: find_bearers
+-- The leads that bear keys; of a key that many share the oldest.
+SELECT identity.lead_id
+FROM unnest(:kinds::text[], :values::text[]) AS input (kind, value)
+JOIN identity ON identity.kind = input.kind AND identity.value = input.value
+UNION
+SELECT shared.lead_id
+FROM unnest(:kinds::text[], :values::text[]) AS input (kind, value)
+CROSS JOIN LATERAL (
+    SELECT lead_id FROM shared_identity
+    WHERE shared_identity.kind = input.kind AND shared_identity.value = input.value
+    ORDER BY lead_id LIMIT :most::int
+) AS shared;
+
+-- name: find_keys_of_leads
+-- All keys that leads bear.
+SELECT lead_id, kind, value FROM identity WHERE lead_id = ANY(:lead_ids::uuid[])
+UNION ALL
+SELECT lead_id, kind, value FROM shared_identity WHERE lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: find_names
+-- What leads are called, and which leads a person has told them apart from.
+SELECT id, full_name, company_name, kept_apart FROM lead WHERE id = ANY(:lead_ids::uuid[]);
 
 -- name: assign_keys
 -- A person who turned out to be a known lead gives that lead their new keys.
@@ -168,6 +225,9 @@ FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
 -- List the providers' ids of these leads.
 SELECT lead_id, kind, value FROM identity
 WHERE lead_id = ANY(:lead_ids::uuid[]) AND kind LIKE 'provider:%'
+UNION ALL
+SELECT lead_id, kind, value FROM shared_identity
+WHERE lead_id = ANY(:lead_ids::uuid[]) AND kind LIKE 'provider:%'
 ORDER BY lead_id, kind, value;
 
 -- name: find_views
@@ -204,7 +264,10 @@ FROM field_value
 WHERE subject_id = ANY(ARRAY(SELECT id FROM member UNION SELECT company_id FROM member))
 UNION ALL
 SELECT 3, ROW(lead_id, kind, value)
-FROM identity WHERE lead_id = ANY(ARRAY(SELECT id FROM member));
+FROM identity WHERE lead_id = ANY(ARRAY(SELECT id FROM member))
+UNION ALL
+SELECT 3, ROW(lead_id, kind, value)
+FROM shared_identity WHERE lead_id = ANY(ARRAY(SELECT id FROM member));
 
 -- name: list_failed
 -- Which of these leads have failed.
@@ -294,11 +357,16 @@ SELECT
 FROM unnest(:ids::uuid[], :fields::text[], :ranks::float8[]) AS input (id, field, rank);
 
 -- name: release_keys
--- Keys that a person's correction has taken from a lead and those that are one with it.
+-- Keys that leads give up.
 DELETE FROM identity
-USING unnest(:kinds::text[], :values::text[]) AS input (kind, value)
+USING unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS input (kind, value, lead_id)
 WHERE identity.kind = input.kind AND identity.value = input.value
-    AND identity.lead_id = ANY(:lead_ids::uuid[]);
+    AND identity.lead_id = input.lead_id
+RETURNING identity.kind, identity.value;
+
+-- name: release_keys_of_leads
+-- All keys of leads that go.
+DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]) RETURNING kind, value;
 
 -- name: add_tags
 -- Every tag ever given, so that they can be listed without reading all leads.
@@ -331,7 +399,7 @@ WITH RECURSIVE down AS (
 )
 SELECT
     down.survivor, field_value.field, field_value.is_human, field_value.rank,
-    field_value.evidence_hash, field_value.value
+    field_value.observed_at, field_value.evidence_hash, field_value.value
 FROM down LEFT JOIN field_value
     ON field_value.subject_id = down.id AND field_value.field = ANY(:fields::text[]);
 
@@ -407,10 +475,6 @@ RETURNING lead_id, field;
 -- Everything said of leads that go.
 DELETE FROM field_value WHERE subject_id = ANY(:lead_ids::uuid[]);
 
--- name: drop_keys_of_leads
--- The keys of leads that go.
-DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
-
 -- name: drop_leads
 -- Leads that an import made and nobody else has to do with.
 DELETE FROM lead WHERE id = ANY(:lead_ids::uuid[]) RETURNING id, version;
@@ -433,17 +497,10 @@ LEFT JOIN LATERAL (
     FROM field_value AS value
     JOIN company ON company.domain = btrim(value.value, '"')
     WHERE value.subject_id = given.id AND value.field = 'company_domain'
-    ORDER BY rank DESC LIMIT 1
+    ORDER BY rank DESC, value.observed_at DESC LIMIT 1
 ) AS best ON given.lost_domain
 WHERE lead.id = given.id
 RETURNING lead.id, lead.version;
-
--- name: drop_added_keys
--- Keys that rows gave to leads that stay.
-DELETE FROM identity
-USING unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS given (kind, value, lead_id)
-WHERE identity.kind = given.kind AND identity.value = given.value
-    AND identity.lead_id = given.lead_id;
 
 -- name: part_again
 -- Merges that rows caused are no more; nobody said that these are different people.

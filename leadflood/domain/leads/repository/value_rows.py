@@ -16,7 +16,7 @@ from leadflood.domain.leads.rules.provenance import Standing, is_better
 from leadflood.domain.leads.schemas.profiles import HistoryValue
 from leadflood.engine.db.tx import Row
 
-SUBJECT, FIELD, HUMAN, RANK, EVIDENCE, VALUE, ID = range(7)
+SUBJECT, FIELD, HUMAN, RANK, EVIDENCE, VALUE, ID, _SOURCE, _METHOD, _OBSERVED = range(10)
 """The first columns of every query of values."""
 
 NO_VALUE = "null"
@@ -24,7 +24,7 @@ NO_VALUE = "null"
 
 FIELDS = {field.value: field for field in FieldName}
 _decode = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...] | None).decode
-_standing_columns = itemgetter(HUMAN, RANK, EVIDENCE, VALUE)
+_standing_columns = itemgetter(HUMAN, RANK, _OBSERVED, EVIDENCE, VALUE)
 
 
 def choose_winners(rows: Sequence[Row]) -> dict[str, Row]:

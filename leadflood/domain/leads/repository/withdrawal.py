@@ -8,7 +8,9 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.contracts.values import FieldName
+from leadflood.domain.leads.repository.identity_keys import release_keys, release_keys_of_leads
 from leadflood.domain.leads.repository.list_columns import refresh
+from leadflood.domain.leads.repository.profiles import find_survivors
 from leadflood.domain.leads.rules.provenance import evidence_bytes
 from leadflood.domain.leads.schemas.identity import LeadLoss
 from leadflood.engine.db.sql import load_queries
@@ -19,10 +21,12 @@ SQL = load_queries(__file__)
 _TAG_SEPARATOR = "\x1e"
 
 
-async def lock_leads(tx: Tx, lead_ids: Collection[UUID]) -> None:
-    """Lock leads and their keys."""
+async def lock_leads(tx: Tx, lead_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Lock leads, their keys and their survivors; return the survivor of each."""
     await tx.fetch(SQL.lock_keys_of_leads, lead_ids=list(lead_ids))
-    await tx.fetch(SQL.lock_leads_to_undo, ids=sorted(lead_ids))
+    survivor_of = await find_survivors(tx, lead_ids)
+    await tx.fetch(SQL.lock_leads_to_undo, ids=sorted({*lead_ids, *survivor_of.values()}))
+    return survivor_of
 
 
 async def delete_values(
@@ -49,7 +53,7 @@ async def delete_leads(tx: Tx, lead_ids: Collection[UUID]) -> dict[UUID, int]:
     if not ids:
         return {}
     await tx.execute(SQL.drop_values_of_leads, lead_ids=ids)
-    await tx.execute(SQL.drop_keys_of_leads, lead_ids=ids)
+    await release_keys_of_leads(tx, ids)
     rows = await tx.fetch(SQL.drop_leads, lead_ids=ids)
     return {row["id"]: row["version"] for row in rows}
 
@@ -58,7 +62,7 @@ async def withdraw(tx: Tx, losses: Sequence[LeadLoss], now: datetime) -> dict[UU
     """Take from leads what they lose; return the versions of all leads that changed by it."""
     if not losses:
         return {}
-    await _delete_keys(tx, losses)
+    await release_keys(tx, [(key, loss.lead_id) for loss in losses for key in loss.keys])
     versions = await _split(tx, losses, now)
     rows = await tx.fetch(
         SQL.touch_undone,
@@ -70,17 +74,6 @@ async def withdraw(tx: Tx, losses: Sequence[LeadLoss], now: datetime) -> dict[UU
     versions |= {row["id"]: row["version"] for row in rows}
     await refresh(tx, list(versions))
     return versions
-
-
-async def _delete_keys(tx: Tx, losses: Sequence[LeadLoss]) -> None:
-    keys = [(key, loss.lead_id) for loss in losses for key in loss.keys]
-    if keys:
-        await tx.execute(
-            SQL.drop_added_keys,
-            kinds=[key.kind for key, _ in keys],
-            values=[key.value for key, _ in keys],
-            lead_ids=[lead_id for _, lead_id in keys],
-        )
 
 
 async def _split(tx: Tx, losses: Sequence[LeadLoss], now: datetime) -> dict[UUID, int]:

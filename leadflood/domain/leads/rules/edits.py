@@ -20,9 +20,6 @@ from leadflood.engine.errors import FieldProblem, Invalid
 CERTAIN = 1.0
 """The confidence of a person's word: it is not weighed."""
 
-EXCLUSIVE = frozenset({"email", "linkedin"})
-"""The keys that one person alone has; a name at a company may be two people's."""
-
 _WIRE_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(LeadChange)}
 _NAME_PARTS = (FieldName.FIRST_NAME, FieldName.LAST_NAME)
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)

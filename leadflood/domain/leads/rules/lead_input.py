@@ -10,7 +10,6 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.normalization.domains import domain_of_email
 from leadflood.contracts.normalization.fields import field_of
-from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
 from leadflood.domain.leads.schemas.identity import API_SOURCE
@@ -40,9 +39,6 @@ def normalize_input(lead: LeadInput) -> tuple[dict[FieldName, Scalar], tuple[Fie
         elif field in EXPECTED:
             problems.append(FieldProblem(_camel_case(name), EXPECTED[field]))
     problems += _check_channels(lead)
-    if not problems and not _identifies(values):
-        expected = "give an e-mail, a LinkedIn address, or a name with the company's domain"
-        problems.append(FieldProblem("email", expected))
     return values, tuple(problems)
 
 
@@ -95,20 +91,6 @@ def _check_channels(lead: LeadInput) -> list[FieldProblem]:
     if len(set(channels)) < len(channels):
         problems.append(FieldProblem("optIn", "name each channel once"))
     return problems
-
-
-def _identifies(values: Mapping[FieldName, Scalar]) -> bool:
-    """Whether the values identify a person."""
-    if FieldName.EMAIL in values or FieldName.LINKEDIN_URL in values:
-        return True
-    return bool(_name(values)) and FieldName.COMPANY_DOMAIN in values
-
-
-def _name(values: Mapping[FieldName, Scalar]) -> str:
-    first, last = values.get(FieldName.FIRST_NAME), values.get(FieldName.LAST_NAME)
-    if first and last:
-        return clean_text(f"{first} {last}")
-    return str(values.get(FieldName.FULL_NAME, ""))
 
 
 def _camel_case(name: str) -> str:

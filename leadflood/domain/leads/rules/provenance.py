@@ -34,8 +34,9 @@ _SLOW = frozenset(
         FieldName.COMPANY_COUNTRY,
     }
 )
-Standing = tuple[bool, float, bytes, str]
-"""The order of values, most important first: human, rank, then evidence and text to break ties."""
+Standing = tuple[bool, float, datetime, bytes, str]
+"""The order of values, most important first: human, rank, when it was observed (which a rank is
+too coarse to tell within seconds), then evidence and text to break ties."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -22,25 +22,55 @@ IDENTIFYING = frozenset(
         FieldName.FULL_NAME,
         FieldName.FIRST_NAME,
         FieldName.LAST_NAME,
+        FieldName.PHONE,
+        FieldName.CITY,
+        FieldName.COUNTRY,
+        FieldName.COMPANY_NAME,
+        FieldName.COMPANY_COUNTRY,
     }
 )
 """The fields whose values make identity keys."""
 
 MAX_KEY = 400
 
+WEAK_KINDS = frozenset(
+    {"name_domain", "name_company", "name_phone", "name_mailbox", "mailbox", "organisation"}
+)
+"""The kinds of keys that two people, or two companies, may share.
+
+- `name_domain`, `name_company`, `name_phone`, `name_mailbox`: a person's name beside the domain,
+  the company, the phone or the shared mailbox by which they are reached.
+- `mailbox`: an address that is a role's, or that was found by a name and proves no more than that.
+- `organisation`: a company's name beside its place, or its phone.
+"""
+
 
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
-    """A key that makes records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
+    """A key by which records are found to be of one lead.
+
+    A strong key is one person's, or one organisation's, alone: `email` (a personal mailbox),
+    `linkedin`, `linkedin_pub`, `linkedin_member` (a person's profile, by how its address names
+    them), `provider:NAME`, `external:SOURCE`, `company` (an organisation by its domain).
+    """
 
     kind: str
     value: str
 
+    @property
+    def is_strong(self) -> bool:
+        """Whether nobody else has it."""
+        return self.kind not in WEAK_KINDS
+
 
 class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
-    """A person as somebody names it; `keys` beside those that follow from the values."""
+    """A person as somebody names it; `keys` beside those that follow from the values.
+
+    `external_id`: (system, id there); None: it has none.
+    """
 
     source: str
     values: tuple[FoundValue, ...]
+    external_id: tuple[str, str] | None = None
     keys: tuple[IdentityKey, ...] = ()
     status: LeadStatus = LeadStatus.NEW
 
@@ -49,6 +79,7 @@ class Upserted(msgspec.Struct, frozen=True):
     """The lead that a person is; `is_deleted`: somebody deleted it, so nothing is done for it.
 
     `new_keys` are those that a known lead got by it, `merged` the leads that turned out to be it.
+    `merged_into`: the lead is new, and known at once to be this older one; None: it is not.
     """
 
     lead_id: UUID
@@ -56,6 +87,7 @@ class Upserted(msgspec.Struct, frozen=True):
     is_deleted: bool = False
     new_keys: tuple[IdentityKey, ...] = ()
     merged: tuple[UUID, ...] = ()
+    merged_into: UUID | None = None
 
 
 class LeadValues(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,8 +50,9 @@ class LeadInput(
 ):
     """A lead as the API takes it. Empty means not known.
 
-    Something that identifies the person must be there: an e-mail, a LinkedIn address, or a name
-    with the company's domain. `opt_in` lists the channels the person has agreed to, each with what
+    Something that identifies the lead must be there: an e-mail, a LinkedIn address, a name with
+    the company's domain, its name or a phone; of an organisation its domain, or its name with a
+    city, a country or a phone. `opt_in` lists the channels the person has agreed to, each with what
     proves it; of a channel that is named alone, the request itself is the evidence.
     """
 

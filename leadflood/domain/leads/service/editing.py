@@ -18,13 +18,16 @@ from leadflood.domain.leads.repository.field_values import (
     insert_empty_fields,
     insert_values,
 )
-from leadflood.domain.leads.repository.identity_keys import claim_keys, release_keys
+from leadflood.domain.leads.repository.identity_keys import (
+    claim_keys,
+    release_keys,
+    share_keys,
+)
 from leadflood.domain.leads.repository.lead_rows import find_states, write_states
 from leadflood.domain.leads.repository.leads import LeadUpdate, update_leads
 from leadflood.domain.leads.repository.list_columns import refresh
 from leadflood.domain.leads.repository.profiles import find_profiles, find_survivors
 from leadflood.domain.leads.rules.edits import (
-    EXCLUSIVE,
     FieldEdits,
     as_values,
     compare_keys,
@@ -88,7 +91,8 @@ class LeadEditing:
         changed = edits.without_repeats(profile)
         if not changed:
             return None
-        await release_keys(tx, compare_keys(profile, edits).released, profile.members)
+        released = compare_keys(profile, edits).released
+        await release_keys(tx, [(key, each) for key in released for each in profile.members])
         await self._write(tx, lead.id, edits, prepared)
         await refresh(tx, [lead.id])
         return LeadUpdated(lead.id, lead.version + 1, tuple(sorted(changed.fields)))
@@ -150,16 +154,18 @@ class LeadEditing:
     ) -> Conflict | None:
         """Claim the new identity keys; before the lead's lock, as everybody does.
 
-        An address that belongs to another lead refuses the change; a name at a company may be
-        two people's and stays with its lead.
+        An address that belongs to another lead refuses the change; a weak key may be two
+        people's.
         """
         if claimed:
             self._hidden.require(editor.visibility)
         owner_of = await claim_keys(tx, dict.fromkeys(claimed, profile.lead_id))
-        for key, owner in sorted(owner_of.items()):
-            if key.kind in EXCLUSIVE and owner not in profile.members:
+        others = {key: owner for key, owner in owner_of.items() if owner not in profile.members}
+        for key, owner in sorted(others.items()):
+            if key.is_strong:
                 survivor = (await find_survivors(tx, [owner])).get(owner, owner)
                 return await self._key_taken(tx, key.value, survivor, editor)
+        await share_keys(tx, [(key, profile.lead_id) for key in others])
         return None
 
     def _prepare(self, edits: FieldEdits, lead_id: UUID, editor: Editor) -> PreparedValues:

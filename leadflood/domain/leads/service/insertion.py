@@ -1,6 +1,6 @@
 """Inserting new leads as sets: who is known already is refused in their place."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,25 +10,34 @@ import msgspec
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.leads.repository.field_values import add_companies, insert_values
-from leadflood.domain.leads.repository.identity_keys import claim_keys, withdraw_claims
+from leadflood.domain.leads.repository.identity_keys import (
+    claim_keys,
+    release_keys_of_leads,
+    share_keys,
+)
 from leadflood.domain.leads.repository.lead_rows import find_states
 from leadflood.domain.leads.repository.leads import LeadRow, add_leads
-from leadflood.domain.leads.repository.profiles import find_survivors
-from leadflood.domain.leads.rules.identity import identity_keys
+from leadflood.domain.leads.rules.identity import identity_keys, names_in
+from leadflood.domain.leads.rules.identity_graph import Bearer, make_bearer
 from leadflood.domain.leads.rules.lead_input import as_values, normalize_input
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
 from leadflood.domain.leads.schemas.events import LeadCreated
 from leadflood.domain.leads.schemas.identity import API_SOURCE, IdentityKey
 from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.domain.leads.schemas.lead_states import LeadState, LeadStatus
+from leadflood.domain.leads.service.resolving import resolve
 from leadflood.domain.runs.schemas import RunOpener
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Bug, Conflict, Invalid
+from leadflood.engine.errors import Bug, Conflict, FieldProblem, Invalid
 from leadflood.engine.ids import Ids
 
+_IDENTIFYING = (
+    "give an e-mail, a LinkedIn address, a name with the company's domain, its name or a phone, or"
+    " a company's domain, or its name with a city, a country or a phone"
+)
 HIDDEN = "this person is a lead of somebody else already: ask a manager"
 CreateResult = LeadCreated | Conflict | None
-"""None: it shares a key with one before it in the same batch; whose it is shows afterwards."""
+"""None: it is the person of another request of the same batch; whose that is shows afterwards."""
 
 
 class Requester(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +79,13 @@ class LeadRequest(msgspec.Struct, frozen=True, kw_only=True):
 def read_lead(lead: LeadInput, now: datetime) -> PreparedValues:
     """Read what a caller says of a person. Raises: Invalid with the fields."""
     fields, problems = normalize_input(lead)
+    values = as_values(lead, fields, now)
+    keys = identity_keys(values)
+    if not problems and not keys:
+        problems = (FieldProblem("email", _IDENTIFYING),)
     if problems:
         raise Invalid.of(problems, prefix="the lead cannot be created")
-    values = as_values(lead, fields, now)
-    return prepare_values(values, identity_keys(values))
+    return prepare_values(values, keys)
 
 
 async def create_leads(
@@ -85,17 +97,23 @@ async def create_leads(
     Waits: for another transaction that brings one of them, until it ends.
     """
     lead_ids = ids.take(len(requests))
-    new = _without_shared_keys(zip(lead_ids, requests, strict=True))
-    claims = {key: lead_id for lead_id, request in new.items() for key in request.prepared.keys}
-    refused = await _refuse_known(tx, new, await claim_keys(tx, claims))
+    new = dict(zip(lead_ids, requests, strict=True))
+    claims = _claims_of(new)
+    held_by = await claim_keys(tx, claims)
+    refused = await _refuse_known(tx, new, claims, held_by)
     fresh = {lead_id: request for lead_id, request in new.items() if lead_id not in refused}
+    if refused or held_by:
+        await release_keys_of_leads(tx, refused)
+        claims = _claims_of(fresh)
+        held_by = await claim_keys(tx, claims)
+    await share_keys(tx, _list_borne(fresh, claims, held_by))
     if fresh:
         await _write(tx, fresh, ids, now)
     results: dict[UUID, CreateResult] = {
         lead_id: LeadCreated(lead_id, _icp_of(request)) for lead_id, request in fresh.items()
     }
     results.update(refused)
-    return [results.get(lead_id) for lead_id in lead_ids]
+    return [results[lead_id] for lead_id in lead_ids]
 
 
 def _icp_of(request: LeadRequest) -> UUID:
@@ -104,35 +122,55 @@ def _icp_of(request: LeadRequest) -> UUID:
     return request.icp_id
 
 
-def _without_shared_keys(requests: Iterable[tuple[UUID, LeadRequest]]) -> dict[UUID, LeadRequest]:
-    """Leave out requests that share a key with one before them."""
-    new: dict[UUID, LeadRequest] = {}
-    keys: set[IdentityKey] = set()
-    for lead_id, request in requests:
-        if keys.isdisjoint(request.prepared.keys):
-            keys.update(request.prepared.keys)
-            new[lead_id] = request
-    return new
+def _claims_of(new: Mapping[UUID, LeadRequest]) -> dict[IdentityKey, UUID]:
+    claims: dict[IdentityKey, UUID] = {}
+    for lead_id, request in new.items():
+        for key in request.prepared.keys:
+            claims.setdefault(key, lead_id)
+    return claims
+
+
+def _list_borne(
+    new: Mapping[UUID, LeadRequest],
+    claims: Mapping[IdentityKey, UUID],
+    held_by: Mapping[IdentityKey, UUID],
+) -> list[tuple[IdentityKey, UUID]]:
+    """List the keys that leads bear and another holds."""
+    return [
+        (key, lead_id)
+        for lead_id, request in new.items()
+        for key in request.prepared.keys
+        if held_by.get(key, claims[key]) != lead_id
+    ]
 
 
 async def _refuse_known(
-    tx: Tx, new: Mapping[UUID, LeadRequest], owner_of: Mapping[IdentityKey, UUID]
-) -> dict[UUID, Conflict]:
-    """Refuse who is a lead already, and release the other keys that were claimed for them."""
-    if not owner_of:
+    tx: Tx,
+    new: Mapping[UUID, LeadRequest],
+    claims: Mapping[IdentityKey, UUID],
+    held_by: Mapping[IdentityKey, UUID],
+) -> dict[UUID, Conflict | None]:
+    """Refuse who is a lead already; None: who is another request of this batch."""
+    if not held_by and not _list_borne(new, claims, held_by):
         return {}
-    survivor_of = await find_survivors(tx, owner_of.values())
-    states = await find_states(tx, survivor_of.values())
-    refused: dict[UUID, Conflict] = {}
+    records = [_bearer_of(lead_id, request) for lead_id, request in new.items()]
+    resolution = await resolve(tx, records, held_by)
+    known = {lead_id: resolution.find_known(lead_id) for lead_id in new}
+    states = await find_states(tx, {lead_id for lead_id in known.values() if lead_id is not None})
+    refused: dict[UUID, Conflict | None] = {}
     for lead_id, request in new.items():
-        owners = [owner_of[key] for key in request.prepared.keys if key in owner_of]
-        survivors = [survivor_of[owner] for owner in owners if owner in survivor_of]
-        existing = [states[survivor] for survivor in survivors if survivor in states]
-        if existing:
-            refused[lead_id] = _exists(existing[0], request.requester.visibility)
-    if refused:
-        await withdraw_claims(tx, refused)
+        survivor = known[lead_id]
+        if survivor is not None:
+            refused[lead_id] = _exists(states[survivor], request.requester.visibility)
+        elif resolution.graph.find(lead_id).id != lead_id:
+            refused[lead_id] = None
     return refused
+
+
+def _bearer_of(lead_id: UUID, request: LeadRequest) -> Bearer:
+    full_name, company_name = names_in(value.found for value in request.prepared.values)
+    keys = request.prepared.keys
+    return make_bearer(lead_id, keys, full_name=full_name, company_name=company_name)
 
 
 def _exists(lead: LeadState, visibility: Visibility) -> Conflict:

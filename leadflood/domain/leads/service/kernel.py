@@ -14,14 +14,20 @@ from uuid import UUID
 from leadflood.contracts.found_values import FoundValue
 from leadflood.domain.leads.repository import lead_rows, leads, list_columns, profiles
 from leadflood.domain.leads.repository.field_values import add_companies, insert_values
-from leadflood.domain.leads.repository.identity_keys import claim_keys
-from leadflood.domain.leads.repository.identity_resolution import Resolution, SharedKeys, resolve
+from leadflood.domain.leads.repository.identity_keys import (
+    claim_keys,
+    lock_survivors,
+    share_keys,
+)
 from leadflood.domain.leads.repository.leads import LeadUpdate, update_leads
 from leadflood.domain.leads.rules import identity
+from leadflood.domain.leads.rules.identity import names_in
+from leadflood.domain.leads.rules.identity_graph import Bearer, make_bearer
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
 from leadflood.domain.leads.schemas.identity import IdentityKey, LeadValues, ResolvedLead
 from leadflood.domain.leads.schemas.lead_states import LeadState, LeadStatus
 from leadflood.domain.leads.schemas.profiles import LeadProfile, NewScore
+from leadflood.domain.leads.service.resolving import merge_known, resolve
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.ids import Ids
 
@@ -42,33 +48,43 @@ async def raise_versions(tx: Tx, lead_ids: Iterable[UUID], now: datetime) -> Non
 async def record_values(
     tx: Tx, learned: Sequence[LeadValues], ids: Ids, now: datetime
 ) -> Sequence[ResolvedLead]:
-    """Write what was learned of leads, claim their new keys and merge those that are one.
+    """Write what was learned of leads, give them their new keys and merge those that are one.
 
-    A lead that finds a key taken and the key's lead become one: the younger points to the older.
-    Its values stay where they are. Leads that are gone are left out of the answer.
+    The younger of two leads that are one points to the older. Their values stay where they are.
+    Leads that are gone are left out of the answer.
     """
     if not learned:
         return ()
-    shared = await _claim_new_keys(tx, learned)
     prepared = [prepare_values(lead.values) for lead in learned]
+    claims = _claims_of(learned)
+    held_by = await claim_keys(tx, claims)
     await add_companies(tx, prepared, now)
-    resolution = await resolve(tx, [lead.lead_id for lead in learned], shared, now)
+    survivor_of, merged = await _settle(tx, learned, claims, held_by, now)
     pairs = [
         (lead, values)
         for lead, values in zip(learned, prepared, strict=True)
-        if resolution.has(lead.lead_id)
+        if lead.lead_id in survivor_of
     ]
+    await share_keys(
+        tx,
+        [
+            (key, lead.lead_id)
+            for lead, _ in pairs
+            for key in lead.keys
+            if held_by.get(key, claims[key]) != lead.lead_id
+        ],
+    )
     await insert_values(tx, [(lead.lead_id, values) for lead, values in pairs], ids, now)
-    await update_leads(tx, _updates(pairs, resolution.survivor_of), now)
+    await update_leads(tx, _updates(pairs, survivor_of), now)
     await list_columns.refresh(
         tx,
         [
-            resolution.survivor_of[lead.lead_id]
+            survivor_of[lead.lead_id]
             for lead, values in pairs
-            if values.values or resolution.list_merged(lead.lead_id)
+            if values.values or survivor_of[lead.lead_id] in merged
         ],
     )
-    return tuple(_resolved(lead.lead_id, resolution) for lead, _ in pairs)
+    return tuple(_resolved(lead.lead_id, survivor_of, merged) for lead, _ in pairs)
 
 
 async def set_status(
@@ -160,16 +176,38 @@ def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
     return identity.identity_keys(values)
 
 
-async def _claim_new_keys(tx: Tx, learned: Sequence[LeadValues]) -> SharedKeys:
-    """Claim the new keys of leads; return who shares one with whom."""
+def _claims_of(learned: Sequence[LeadValues]) -> dict[IdentityKey, UUID]:
+    """Return by key the oldest lead that it is claimed for."""
     claims: dict[IdentityKey, UUID] = {}
-    shared = SharedKeys()
     for lead in sorted(learned, key=lambda lead: lead.lead_id.int):
         for key in lead.keys:
-            shared.add(claims.setdefault(key, lead.lead_id), lead.lead_id, key.kind)
-    for key, owner in (await claim_keys(tx, claims)).items():
-        shared.add(claims[key], owner, key.kind)
-    return shared
+            claims.setdefault(key, lead.lead_id)
+    return claims
+
+
+async def _settle(
+    tx: Tx,
+    learned: Sequence[LeadValues],
+    claims: Mapping[IdentityKey, UUID],
+    held_by: Mapping[IdentityKey, UUID],
+    now: datetime,
+) -> tuple[dict[UUID, UUID], Mapping[UUID, Sequence[UUID]]]:
+    """Lock leads; return the survivor of each that is there, and who was merged into whom."""
+    lead_ids = [lead.lead_id for lead in learned]
+    is_alone = not held_by and all(
+        claims[key] == lead.lead_id for lead in learned for key in lead.keys
+    )
+    if is_alone:
+        return await lock_survivors(tx, lead_ids), {}
+    resolution = await resolve(tx, [_bearer_of(lead) for lead in learned], held_by, lead_ids)
+    merged = await merge_known(tx, resolution, now)
+    survivors = {lead_id: resolution.find_known(lead_id) for lead_id in lead_ids}
+    return {lead_id: known for lead_id, known in survivors.items() if known is not None}, merged
+
+
+def _bearer_of(lead: LeadValues) -> Bearer:
+    full_name, company_name = names_in(lead.values)
+    return make_bearer(lead.lead_id, lead.keys, full_name=full_name, company_name=company_name)
 
 
 def _updates(
@@ -188,5 +226,8 @@ def _updates(
     return updates
 
 
-def _resolved(lead_id: UUID, resolution: Resolution) -> ResolvedLead:
-    return ResolvedLead(lead_id, resolution.survivor_of[lead_id], resolution.list_merged(lead_id))
+def _resolved(
+    lead_id: UUID, survivor_of: Mapping[UUID, UUID], merged: Mapping[UUID, Sequence[UUID]]
+) -> ResolvedLead:
+    survivor = survivor_of[lead_id]
+    return ResolvedLead(lead_id, survivor, tuple(merged.get(survivor, ())))

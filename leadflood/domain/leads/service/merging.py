@@ -4,7 +4,7 @@ from uuid import UUID
 
 from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository import leads
-from leadflood.domain.leads.repository.identity_resolution import SharedKeys, resolve
+from leadflood.domain.leads.repository.identity_keys import lock_survivors
 from leadflood.domain.leads.repository.lead_rows import lock_states, raise_versions
 from leadflood.domain.leads.repository.leads import Merge
 from leadflood.domain.leads.repository.list_columns import refresh
@@ -56,7 +56,7 @@ class LeadMerging:
         Raises: NotFound when it is not merged.
         """
         survivor, now = await lock_lead(tx, lead_id, editor), self._clock.now()
-        resolution = await resolve(tx, [lead_id], SharedKeys(), now)
+        survivor_of = await lock_survivors(tx, [lead_id])
         if not await leads.unmerge_lead(tx, lead_id, now):
             raise NotFound(
                 f"lead {lead_id} is not merged into another; look at GET /v1/leads/{lead_id}",
@@ -64,6 +64,6 @@ class LeadMerging:
             )
         await leads.record_unmerge(tx, self._ids.new(), lead_id, editor.by, now)
         await raise_versions(tx, [survivor.id], now)
-        await refresh(tx, [survivor.id, lead_id, resolution.survivor_of[lead_id]])
+        await refresh(tx, [survivor.id, lead_id, survivor_of[lead_id]])
         states = await lock_states(tx, [lead_id])
         return LeadUnmerged(lead_id, states[lead_id].version, survivor.id)

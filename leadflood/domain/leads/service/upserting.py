@@ -1,165 +1,251 @@
-"""Upserting: people named by a source become leads, or turn out to be leads that are known."""
+"""Upserting people: each is found or created by the keys that say who they are."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from leadflood.domain.leads.repository.field_values import add_companies, insert_values
-from leadflood.domain.leads.repository.identity_keys import assign_keys, claim_keys
-from leadflood.domain.leads.repository.identity_resolution import SharedKeys, resolve
+from leadflood.domain.leads.repository.identity_keys import assign_keys, claim_keys, share_keys
 from leadflood.domain.leads.repository.lead_rows import find_deleted_ids
-from leadflood.domain.leads.repository.leads import LeadRow, LeadUpdate, add_leads, update_leads
+from leadflood.domain.leads.repository.leads import (
+    LeadRow,
+    LeadUpdate,
+    Merge,
+    add_leads,
+    merge_leads,
+    update_leads,
+)
 from leadflood.domain.leads.repository.list_columns import refresh
-from leadflood.domain.leads.rules.identity import identity_keys
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
-from leadflood.domain.leads.rules.union_find import UnionFind
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.service.resolving import (
+    MERGED_BY,
+    Resolution,
+    bearer_of,
+    keys_of,
+    merge_known,
+    resolve,
+)
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 
 
+class RowsOfFile(Protocol):
+    """The file that people are rows of: those that it names again are leads merged by pointer."""
+
+    async def find_named(self, tx: Tx, lead_ids: Iterable[UUID], /) -> set[UUID]:
+        """Return which of these leads the file has named before."""
+
+
 async def upsert(
-    tx: Tx, people: Sequence[NewPerson], ids: Ids, now: datetime
+    tx: Tx,
+    people: Sequence[NewPerson],
+    ids: Ids,
+    now: datetime,
+    file: RowsOfFile | None = None,
 ) -> Sequence[Upserted]:
     """Find or create the lead of each person and record their values, in order.
 
     Two transactions that bring the same person make one lead: the second waits for the first. A
-    person whose keys name two leads merges them. Of a deleted lead nothing is recorded.
+    person whose keys name two leads merges them. Of a deleted lead nothing is recorded. A person
+    whom a `file` names again is a lead of its own, merged into the one named before.
     """
     if not people:
         return ()
     batch = _Batch(people, ids)
-    owner_of = await claim_keys(tx, batch.claims)
+    held_by = await claim_keys(tx, batch.claims)
     await add_companies(tx, batch.prepared, now)
-    existing = await _find_existing(tx, batch, owner_of, now)
-    new_keys = await _assign_new_keys(tx, batch, owner_of, existing.lead_of)
-    if new := batch.list_new(existing.lead_of):
+    bearers = [
+        bearer_of(person, prepared.keys, own_id)
+        for person, prepared, own_id in zip(people, batch.prepared, batch.own_ids, strict=True)
+    ]
+    resolution = await resolve(tx, bearers, held_by)
+    merged = await merge_known(tx, resolution, now)
+    survivors = [resolution.find_known(own_id) for own_id in batch.own_ids]
+    deleted = await find_deleted_ids(tx, [lead_id for lead_id in survivors if lead_id])
+    named = None if file is None else await _find_named(tx, file, resolution, survivors)
+    places = _choose_places(batch, resolution, survivors, named, {*merged, *deleted})
+    new_keys = await _write_keys(tx, batch, held_by, places, resolution)
+    if new := batch.list_new(places):
         await add_leads(tx, new, now)
-    lead_ids = [existing.lead_of.get(group, group) for group in batch.groups]
-    deleted = await find_deleted_ids(tx, existing.lead_of.values())
-    pairs = [pair for pair in zip(lead_ids, batch.prepared, strict=True) if pair[0] not in deleted]
+    await merge_leads(tx, _list_row_merges(places, resolution), MERGED_BY, now)
+    pairs = [
+        (place.lead_id, prepared)
+        for place, prepared in zip(places, batch.prepared, strict=True)
+        if place.lead_id not in deleted
+    ]
     await insert_values(tx, pairs, ids, now)
-    updates = _updates(pairs, set(existing.lead_of.values()))
+    updates = _updates(pairs, set(survivors))
     await update_leads(tx, updates, now)
-    await refresh(tx, {*updates, *deleted})
-    return _results(batch, lead_ids, existing, _Changes(deleted, new_keys))
+    joined = {place.survivor_id for place in places if place.is_joined}
+    await refresh(tx, {*updates, *deleted, *joined})
+    return _results(places, merged, deleted, new_keys)
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a person's values go: to a lead that is there, or to one of their own.
+
+    `survivor_id` is who they are; it is another where their own lead is merged at once.
+    """
+
+    own_id: UUID
+    lead_id: UUID
+    survivor_id: UUID
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the person is a lead of their own."""
+        return self.lead_id == self.own_id
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether their own lead is merged at once."""
+        return self.lead_id != self.survivor_id
 
 
 class _Batch:
-    """People of one call, grouped by shared keys; a group's id is that of its first person."""
+    """People of one call, each with an id of their own; a key is claimed by the first."""
 
     def __init__(self, people: Sequence[NewPerson], ids: Ids) -> None:
         self.people = people
-        self.prepared = [
-            prepare_values(person.values, {*person.keys, *identity_keys(person.values)})
-            for person in people
-        ]
-        own_ids = ids.take(len(people))
-        union = UnionFind()
-        first: dict[IdentityKey, UUID] = {}
-        for prepared, own_id in zip(self.prepared, own_ids, strict=True):
+        self.prepared = [prepare_values(person.values, keys_of(person)) for person in people]
+        self.own_ids = ids.take(len(people))
+        self.claims: dict[IdentityKey, UUID] = {}
+        for prepared, own_id in zip(self.prepared, self.own_ids, strict=True):
             for key in prepared.keys:
-                union.join(first.setdefault(key, own_id), own_id)
-        self.groups = [union.find_root(own_id) for own_id in own_ids]
-        self.claims = {key: union.find_root(own_id) for key, own_id in first.items()}
+                self.claims.setdefault(key, own_id)
 
-    def list_new(self, existing: Container[UUID]) -> list[LeadRow]:
-        """List the rows of groups that are no known lead, as the first of each group has it."""
+    def list_new(self, places: Sequence[_Place]) -> list[LeadRow]:
+        """List the rows of new leads, as the first person of each has it."""
         values: dict[UUID, list[PreparedValues]] = {}
         first: dict[UUID, NewPerson] = {}
-        for person, group, prepared in zip(self.people, self.groups, self.prepared, strict=True):
-            if group not in existing:
-                first.setdefault(group, person)
-                values.setdefault(group, []).append(prepared)
+        own_ids = set(self.own_ids)
+        for person, place, prepared in zip(self.people, places, self.prepared, strict=True):
+            if place.lead_id in own_ids:
+                first.setdefault(place.lead_id, person)
+                values.setdefault(place.lead_id, []).append(prepared)
         return [
-            LeadRow(id=group, source=person.source, status=person.status, prepared=values[group])
-            for group, person in first.items()
+            LeadRow(
+                id=lead_id, source=person.source, status=person.status, prepared=values[lead_id]
+            )
+            for lead_id, person in first.items()
         ]
 
 
-class _Existing(msgspec.Struct, frozen=True):
-    """The groups that are leads already, and the leads that were merged into each just now."""
+def _choose_places(
+    batch: _Batch,
+    resolution: Resolution,
+    survivors: Sequence[UUID | None],
+    named: set[UUID] | None,
+    whole: Container[UUID],
+) -> list[_Place]:
+    """Choose the lead of each person; `named` are those of their file so far, None: no file.
 
-    lead_of: Mapping[UUID, UUID]
-    merged_into: Mapping[UUID, tuple[UUID, ...]]
+    Nobody points to `whole` leads: a deleted one stays as it is, and what made known leads one
+    is recorded on their survivor, so that it can be taken back there.
+    """
+    places = []
+    for own_id, known in zip(batch.own_ids, survivors, strict=True):
+        survivor = known or resolution.graph.find(own_id).id
+        is_own = survivor == own_id
+        if named is not None:
+            is_again = survivor in named and survivor not in whole
+            is_own |= survivor < own_id and (known is None or is_again)
+            named.add(survivor)
+        places.append(_Place(own_id, own_id if is_own else survivor, survivor))
+    return places
 
 
-class _Changes(msgspec.Struct, frozen=True):
-    """The changes of known leads: the deleted ones, and the keys that each got."""
-
-    deleted: frozenset[UUID]
-    new_keys: Mapping[UUID, Sequence[IdentityKey]]
-
-
-async def _find_existing(
-    tx: Tx, batch: _Batch, owner_of: Mapping[IdentityKey, UUID], now: datetime
-) -> _Existing:
-    """Find the groups that are leads already, merging leads where keys name several."""
-    owners: dict[UUID, list[tuple[UUID, str]]] = {}
-    for key, owner in owner_of.items():
-        owners.setdefault(batch.claims[key], []).append((owner, key.kind))
-    shared = SharedKeys()
-    for group_owners in owners.values():
-        for owner, kind in group_owners[1:]:
-            shared.add(group_owners[0][0], owner, kind)
-    owner_ids = [owner for group_owners in owners.values() for owner, _ in group_owners]
-    resolution = await resolve(tx, owner_ids, shared, now)
-    lead_of = {
-        group: min(survivors)
-        for group, group_owners in owners.items()
-        if (
-            survivors := [
-                resolution.survivor_of[owner] for owner, _ in group_owners if resolution.has(owner)
-            ]
-        )
+async def _find_named(
+    tx: Tx, file: RowsOfFile, resolution: Resolution, survivors: Sequence[UUID | None]
+) -> set[UUID]:
+    """Return the survivors that a file has named before, by whichever of their leads."""
+    members = {
+        survivor: resolution.graph.find(survivor).members
+        for survivor in survivors
+        if survivor is not None
     }
-    return _Existing(lead_of, resolution.merged_into)
+    if not members:
+        return set()
+    named = await file.find_named(tx, frozenset().union(*members.values()))
+    return {survivor for survivor, ids in members.items() if not named.isdisjoint(ids)}
 
 
-async def _assign_new_keys(
-    tx: Tx, batch: _Batch, owner_of: Mapping[IdentityKey, UUID], lead_of: Mapping[UUID, UUID]
+def _list_row_merges(places: Sequence[_Place], resolution: Resolution) -> list[Merge]:
+    return [
+        Merge(place.own_id, place.survivor_id, resolution.reasons[place.own_id])
+        for place in places
+        if place.is_joined
+    ]
+
+
+async def _write_keys(
+    tx: Tx,
+    batch: _Batch,
+    held_by: Mapping[IdentityKey, UUID],
+    places: Sequence[_Place],
+    resolution: Resolution,
 ) -> dict[UUID, list[IdentityKey]]:
-    """Add the keys that known leads did not have; return those, by lead."""
-    assigned = sorted(
-        (key, lead_of[group])
-        for key, group in batch.claims.items()
-        if group in lead_of and key not in owner_of
-    )
-    await assign_keys(tx, assigned)
+    """Hand claimed keys to the leads that people are; return those that known leads gained.
+
+    A key that another lead holds is borne too.
+    """
+    lead_of = {place.own_id: place.lead_id for place in places}
+    holders = {**{key: lead_of[own_id] for key, own_id in batch.claims.items()}, **held_by}
+    moved = {
+        (key, holders[key])
+        for key, own_id in batch.claims.items()
+        if key not in held_by and holders[key] != own_id
+    }
+    await assign_keys(tx, moved)
+    borne = {
+        (key, place.lead_id)
+        for prepared, place in zip(batch.prepared, places, strict=True)
+        for key in prepared.keys
+        if holders[key] != place.lead_id
+        and (place.is_own or holders[key] not in resolution.graph.find(place.survivor_id).members)
+    }
+    gained = await share_keys(tx, borne)
     new_keys: dict[UUID, list[IdentityKey]] = {}
-    for key, lead_id in assigned:
+    for key, lead_id in sorted({*moved, *gained}):
         new_keys.setdefault(lead_id, []).append(key)
     return new_keys
 
 
 def _updates(
-    pairs: Iterable[tuple[UUID, PreparedValues]], existing: set[UUID]
+    pairs: Iterable[tuple[UUID, PreparedValues]], known: Container[UUID | None]
 ) -> dict[UUID, LeadUpdate]:
     updates: dict[UUID, LeadUpdate] = {}
     for lead_id, prepared in pairs:
-        if lead_id in existing:
+        if lead_id in known:
             updates.setdefault(lead_id, LeadUpdate()).use_company(prepared)
     return updates
 
 
 def _results(
-    batch: _Batch, lead_ids: Sequence[UUID], existing: _Existing, changes: _Changes
+    places: Sequence[_Place],
+    merged: Mapping[UUID, Sequence[UUID]],
+    deleted: frozenset[UUID],
+    new_keys: Mapping[UUID, Sequence[IdentityKey]],
 ) -> tuple[Upserted, ...]:
     """Return the lead of each person; the first who is a lead also gets what the lead gained."""
     reported_ids: set[UUID] = set()
     results = []
-    for group, lead_id in zip(batch.groups, lead_ids, strict=True):
-        is_first = lead_id not in reported_ids
+    for place in places:
+        is_first = place.lead_id not in reported_ids
+        is_known = place.lead_id == place.survivor_id and not place.is_own
         results.append(
             Upserted(
-                lead_id,
-                is_first and group not in existing.lead_of,
-                lead_id in changes.deleted,
-                tuple(changes.new_keys.get(lead_id, ())) if is_first else (),
-                existing.merged_into.get(lead_id, ()) if is_first else (),
+                place.lead_id,
+                place.is_own,
+                place.lead_id in deleted,
+                tuple(new_keys.get(place.lead_id, ())) if is_first and is_known else (),
+                tuple(merged.get(place.lead_id, ())) if is_first else (),
+                place.survivor_id if place.is_joined else None,
             )
         )
-        reported_ids.add(lead_id)
+        reported_ids.add(place.lead_id)
     return tuple(results)

@@ -13,9 +13,9 @@ from leadflood.domain.leads.schemas.identity import LeadLoss
 from leadflood.engine.db.tx import Tx
 
 
-async def lock_leads(tx: Tx, lead_ids: Collection[UUID]) -> None:
-    """Lock leads and their keys."""
-    await withdrawal.lock_leads(tx, lead_ids)
+async def lock_leads(tx: Tx, lead_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Lock leads, their keys and their survivors; return the survivor of each."""
+    return await withdrawal.lock_leads(tx, lead_ids)
 
 
 async def delete_values(

@@ -1,4 +1,6 @@
+import msgspec
 from hypothesis import given, strategies as st
+from leadflood.contracts.found_values import FOUND_BY_NAME
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.identity import identity_keys, provider_key
 from leadflood.domain.leads.schemas.identity import MAX_KEY, IdentityKey
@@ -32,10 +34,39 @@ def test_half_a_name_or_free_mail_tells_nobody() -> None:
     assert kinds(full_name="Ann", company_domain="acme.de") == set()
     assert kinds(full_name="Ann Lee", company_domain="gmail.com") == set()
     assert kinds(phone="+4930123456") == set()
+    assert kinds(full_name="山田太郎", company_name="Acme") == {"name_company"}
 
 
-def test_a_company_without_a_person_is_known_by_its_domain() -> None:
+def test_a_name_beside_a_company_a_phone_or_a_shared_mailbox_is_a_weak_key() -> None:
+    named = {"first_name": "Ann", "last_name": "Lee"}
+
+    assert kinds(**named, company_name="Acme") == {"name_company"}
+    assert kinds(**named, phone="+491701234567") == {"name_phone"}
+    assert kinds(**named, phone="call me") == set()
+    assert kinds(**named, email="info@acme.de") == {"name_mailbox", "mailbox"}
+    assert not any(key.is_strong for key in identity_keys(values_of(**named, company_name="Acme")))
+
+
+def test_a_page_of_a_company_is_no_key_of_a_person() -> None:
+    assert kinds(full_name="Ann Lee", linkedin_url="linkedin.com/company/acme") == set()
+    assert kinds(linkedin_url="linkedin.com/pub/ann/1/2/3") == {"linkedin_pub"}
+    assert kinds(linkedin_url="linkedin.com/sales/lead/ACwAAB,NAME") == {"linkedin_member"}
+
+
+def test_an_organisation_is_known_by_its_domain_or_its_name_beside_its_place() -> None:
     assert kinds(company_domain="acme.de", company_name="Acme") == {"company"}
+    assert kinds(company_name="Acme", city="Bonn") == {"organisation"}
+    assert kinds(company_name="Acme", phone="+4922812345") == {"organisation"}
+    assert kinds(company_name="Acme") == set()
+
+
+def test_what_was_found_by_a_name_proves_no_more_than_the_name() -> None:
+    found = msgspec.structs.replace(
+        a_value(FieldName.EMAIL, "ann.lee@acme.de"), method=f"email.find{FOUND_BY_NAME}"
+    )
+    keys = identity_keys([*values_of(full_name="Ann Lee", company_domain="acme.de"), found])
+
+    assert {key.kind for key in keys} == {"name_domain", "name_mailbox", "mailbox"}
 
 
 def test_a_guess_tells_nobody() -> None:

@@ -15,7 +15,11 @@ FIELDS = st.sampled_from(FieldName)
 SURE = st.floats(0.01, 1.0)
 DAYS = st.floats(0, 3000)
 STANDINGS = st.tuples(
-    st.booleans(), st.floats(-50, 50), st.binary(min_size=1, max_size=3), st.text(max_size=3)
+    st.booleans(),
+    st.floats(-50, 50),
+    st.integers(0, 2).map(lambda seconds: START + timedelta(seconds=seconds)),
+    st.binary(min_size=1, max_size=3),
+    st.text(max_size=3),
 )
 
 
@@ -48,7 +52,7 @@ def test_of_two_different_values_exactly_one_wins(one: Standing, other: Standing
 
 @given(st.floats(-50, 50), st.floats(-50, 50))
 def test_a_person_wins_whatever_providers_say(typed: float, bought: float) -> None:
-    assert is_better((True, typed, b"a", ""), (False, bought, b"b", ""))
+    assert is_better((True, typed, START, b"a", ""), (False, bought, START, b"b", ""))
 
 
 @given(st.text(max_size=80))

@@ -65,7 +65,7 @@ async def test_many_transactions_that_merge_in_rings_neither_deadlock_nor_make_a
     assert all(survivor <= lead for lead, survivor in survivors.items())
     for number in range(30):
         owners = await database.fetch(
-            SQL.find_owners, kinds=["email"], values=[f"a{number}@acme.example"]
+            SQL.find_holders, kinds=["email"], values=[f"a{number}@acme.example"]
         )
         profile = (await kernel.find_profiles(database, [owners[0]["lead_id"]])).popitem()[1]
         history = await database.fetch(SQL.find_values, subject_ids=ids)

@@ -2,19 +2,24 @@ import random
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
 import pytest
 from anyio import create_task_group
+from leadflood.contracts.found_values import FOUND_BY_NAME
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.profiles import find_survivors
-from leadflood.domain.leads.schemas.identity import NewPerson
+from leadflood.domain.leads.schemas.identity import LeadValues, NewPerson
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.upserting import upsert
+from leadflood.domain.leads.service.withdrawal import delete_leads
 from leadflood.engine.db.pool import Database
 from tests.domain.leads.people import (
     IDS,
     SEEN_AT,
     a_person,
+    a_value,
+    learned,
     saved,
     values_of,
 )
@@ -98,3 +103,91 @@ async def test_anything_from_outside_can_be_stored(database: Database) -> None:
     profiles = await kernel.find_profiles(database, ids)
     assert profiles[ids[1]].text(FieldName.TITLE) == "ab"
     assert profiles[ids[0]].get(FieldName.TITLE) is None
+
+
+BIG = {"full_name": "John Smith", "company_domain": "big.example"}
+
+
+async def test_namesakes_at_one_domain_are_two_leads_and_each_is_found_again(
+    database: Database,
+) -> None:
+    people = [
+        a_person(email="john@big.example", title="CFO", **BIG),
+        a_person(email="john2@big.example", title="Clerk", **BIG),
+        a_person(**BIG),
+    ]
+
+    together = await saved(database, *people)
+    again = [(await saved(database, person))[0] for person in people]
+
+    assert len(set(together)) == 3
+    assert again == together
+
+
+@pytest.mark.parametrize(
+    "told_apart_by",
+    [
+        ({"email": "j1@big.example"}, {"email": "j2@big.example"}),
+        ({"linkedin_url": "linkedin.com/in/j1"}, {"linkedin_url": "linkedin.com/in/j2"}),
+    ],
+)
+async def test_a_weak_key_joins_unless_a_strong_one_of_the_same_kind_differs(
+    database: Database, told_apart_by: tuple[dict[str, str], dict[str, str]]
+) -> None:
+    first, second = told_apart_by
+    bare, known = [(await saved(database, a_person(**BIG, **more)))[0] for more in ({}, first)]
+
+    (other,) = await saved(database, a_person(**BIG, **second))
+
+    assert bare == known != other
+
+
+async def test_an_address_found_by_a_name_merges_nobody(database: Database) -> None:
+    ids = await saved(
+        database,
+        a_person(("provider:apollo", "a1"), **BIG),
+        a_person(("provider:apollo", "a2"), **BIG),
+    )
+    found = msgspec.structs.replace(
+        a_value("email", "john@big.example"), method=f"email.find{FOUND_BY_NAME}"
+    )
+    values = [*values_of(**BIG), found]
+
+    keys = kernel.identity_keys(values)
+    who = await learned(
+        database, *(LeadValues(lead_id=lead, values=(found,), keys=keys) for lead in ids)
+    )
+
+    assert who == {lead: lead for lead in ids}
+
+
+async def test_a_key_goes_to_its_other_bearer_when_its_holder_goes(database: Database) -> None:
+    holder, bearer = await saved(
+        database,
+        a_person(email="j1@big.example", **BIG),
+        a_person(email="j2@big.example", **BIG),
+    )
+
+    async with database.transaction() as tx:
+        await delete_leads(tx, [holder])
+    (bare,) = await saved(database, a_person(**BIG))
+
+    assert bare == bearer
+
+
+async def test_namesakes_from_many_transactions_are_told_apart_by_all(database: Database) -> None:
+    people = [a_person(email=f"j{n}@big.example", **BIG) for n in range(6)] + [a_person(**BIG)]
+    results: list[tuple[UUID, ...]] = []
+    await saved(database, *people[:2])
+
+    async def bring(seed: int) -> None:
+        order = random.Random(seed).sample(people, len(people))  # noqa: S311 - an order, no secret
+        leads = dict(zip(map(id, order), await saved(database, *order), strict=True))
+        results.append(tuple(leads[id(person)] for person in people))
+
+    async with create_task_group() as group:
+        for seed in range(6):
+            group.start_soon(bring, seed)
+
+    assert len(set(results)) == 1
+    assert len(set(results[0])) == len(people)

@@ -1,0 +1,47 @@
+"""Name matching: whether two folded names can be of one person, or of one organisation. Pure."""
+
+from functools import lru_cache
+
+from rapidfuzz.distance import JaroWinkler
+from rapidfuzz.fuzz import token_sort_ratio
+
+_ALIKE = 0.88
+_SAME_ORGANISATION = 88.0
+_SHORT_FORM = 3
+"""As many letters as a short form of a name has at least: `Alex`, `Kat`."""
+
+
+@lru_cache(maxsize=65536)
+def people_differ(left: str, right: str) -> bool:
+    """Whether two folded names are certainly two people's: their given names have nothing alike.
+
+    A last name may change. Names in two scripts cannot be compared.
+    """
+    if not left or not right or left == right or left.isascii() != right.isascii():
+        return False
+    one, other = left.split(), right.split()
+    if len(one) == 1 or len(other) == 1:
+        return not any(are_alike(a, b) for a in one for b in other)
+    if any(are_alike(a, b) for a in one[:-1] for b in other[:-1]):
+        return False
+    is_swapped = are_alike(one[-1], other[0]) and are_alike(one[0], other[-1])
+    return not is_swapped
+
+
+@lru_cache(maxsize=65536)
+def organisations_differ(left: str, right: str) -> bool:
+    """Whether two folded names are certainly two organisations'."""
+    one, other = set(left.split()), set(right.split())
+    if not one or not other or one <= other or other <= one:
+        return False
+    return token_sort_ratio(left, right) < _SAME_ORGANISATION
+
+
+def are_alike(left: str, right: str) -> bool:
+    """Whether two words of names can be the same: an initial, a short form, a slip of the pen."""
+    if left == right:
+        return True
+    short, long = sorted((left, right), key=len)
+    if (len(short) == 1 or len(short) >= _SHORT_FORM) and long.startswith(short):
+        return True
+    return JaroWinkler.similarity(left, right) >= _ALIKE

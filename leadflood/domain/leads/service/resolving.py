@@ -1,0 +1,125 @@
+"""Resolving identity: which leads and records are one, decided under the locks of all of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.domain.leads.repository.identity_keys import find_bearers, lock_bearers
+from leadflood.domain.leads.repository.leads import Merge, merge_leads
+from leadflood.domain.leads.rules.identity import external_key, identity_keys, names_in
+from leadflood.domain.leads.rules.identity_graph import Bearer, IdentityGraph, make_bearer
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson
+from leadflood.engine.db.tx import Reader, Tx
+
+MERGED_BY = "identity"
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """The leads and records that are one.
+
+    - `graph`: who they are.
+    - `survivor_of`: the survivor that each known lead had before.
+    - `reasons`: why a lead or record was joined.
+    """
+
+    graph: IdentityGraph
+    survivor_of: Mapping[UUID, UUID]
+    reasons: Mapping[UUID, str]
+
+    def find_known(self, bearer_id: UUID) -> UUID | None:
+        """Return the lead that a record or lead is, the oldest of them; None: a new one."""
+        members = self.graph.find(self.survivor_of.get(bearer_id, bearer_id)).members
+        known = (self.survivor_of[member] for member in members if member in self.survivor_of)
+        return min(known, default=None)
+
+    def list_merges(self) -> list[Merge]:
+        """List the known leads that turned out to be older known ones."""
+        merges = []
+        for lead_id in sorted(set(self.survivor_of.values())):
+            survivor = self.find_known(lead_id)
+            if survivor is not None and survivor != lead_id:
+                merges.append(Merge(lead_id, survivor, self.reasons[lead_id]))
+        return merges
+
+
+def bearer_of(person: NewPerson, keys: Iterable[IdentityKey], own_id: UUID) -> Bearer:
+    """Return a person as a bearer of keys."""
+    full_name, company_name = names_in(person.values)
+    return make_bearer(own_id, keys, full_name=full_name, company_name=company_name)
+
+
+def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
+    """Return the keys that say who a person is."""
+    keys = {*person.keys, *identity_keys(person.values)}
+    if person.external_id is not None:
+        keys.add(external_key(*person.external_id))
+    return frozenset(keys)
+
+
+async def resolve(
+    tx: Tx, records: Sequence[Bearer], keys: Iterable[IdentityKey], lead_ids: Iterable[UUID] = ()
+) -> Resolution:
+    """Lock the leads that bear these keys, and find who of them and of the records are one.
+
+    `lead_ids` are locked too: records may be of them.
+    """
+    return _place(await lock_bearers(tx, keys, lead_ids), records)
+
+
+async def merge_known(tx: Tx, resolution: Resolution, now: datetime) -> dict[UUID, list[UUID]]:
+    """Merge known leads that turned out to be one; return those merged, by survivor."""
+    merges = resolution.list_merges()
+    await merge_leads(tx, merges, MERGED_BY, now)
+    merged: dict[UUID, list[UUID]] = {}
+    for merge in merges:
+        merged.setdefault(merge.survivor_id, []).append(merge.lead_id)
+    return merged
+
+
+class Matcher:
+    """Tells which known leads people are, without a lock and without writing anything."""
+
+    def __init__(self) -> None:
+        self._graph = IdentityGraph()
+        self._known: set[UUID] = set()
+        self._members: set[UUID] = set()
+
+    async def match(
+        self, db: Reader, people: Sequence[tuple[UUID, NewPerson]]
+    ) -> list[tuple[frozenset[UUID], UUID]]:
+        """Return for each person the known leads that they are, and the first who is the same.
+
+        Each comes with an id of their own, in the order of their age.
+        """
+        keys = {own_id: keys_of(person) for own_id, person in people}
+        for bearer in await find_bearers(db, {key for each in keys.values() for key in each}):
+            self._known.add(bearer.id)
+            self._members |= bearer.members
+            self._graph.add(bearer)
+        self._graph.place_all([bearer_of(person, keys[own], own) for own, person in people])
+        wholes = [self._graph.find(own_id) for own_id, _ in people]
+        return [
+            (whole.members & frozenset(self._known), min(whole.members - self._members))
+            for whole in wholes
+        ]
+
+
+def _place(known: Sequence[Bearer], records: Sequence[Bearer]) -> Resolution:
+    graph = IdentityGraph()
+    survivor_of: dict[UUID, UUID] = {}
+    for bearer in known:
+        graph.add(bearer)
+        survivor_of |= dict.fromkeys(bearer.members, bearer.id)
+    graph.place_all(
+        [
+            msgspec.structs.replace(record, id=survivor_of.get(record.id, record.id))
+            for record in records
+        ]
+    )
+    reasons: dict[UUID, str] = {}
+    for join in graph.joins:
+        for bearer_id in (join.first_id, join.second_id):
+            reasons.setdefault(bearer_id, f"same {join.kind}")
+    return Resolution(graph, survivor_of, reasons)
