@@ -4,6 +4,7 @@ import csv
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -41,6 +42,10 @@ class ExportFile(ABC):
     @abstractmethod
     def end(self) -> None:
         """Write what stands behind the last lead."""
+
+    def discard(self) -> None:
+        """Give back what an unfinished file holds beside its target."""
+        return
 
     def _rows(self, leads: Sequence[ExportedLead]) -> list[list[Scalar | None]]:
         return [[value_of(lead, column) for column in self._columns] for lead in leads]
@@ -150,6 +155,11 @@ class _XlsxExport(ExportFile):
     @override
     def end(self) -> None:
         self._book.close()
+
+    @override
+    def discard(self) -> None:
+        self._sheet.row_data_fh.close()
+        Path(self._sheet.row_data_filename).unlink(missing_ok=True)
 
 
 def _unfit(what: str) -> Invalid:

@@ -44,10 +44,14 @@ class LeadSnapshot:
         Raises: Invalid when the format does not hold them.
         """
         file = await to_thread.run_sync(begin_file, target, options)
-        async for leads in self._pieces():
-            exported = await self._complete(leads, options.columns)
-            await to_thread.run_sync(file.add, exported)
-        await to_thread.run_sync(file.end)
+        try:
+            async for leads in self._pieces():
+                exported = await self._complete(leads, options.columns)
+                await to_thread.run_sync(file.add, exported)
+            await to_thread.run_sync(file.end)
+        except BaseException:
+            file.discard()
+            raise
 
     async def _complete(
         self, leads: Sequence[LeadSummary], columns: Sequence[str]

@@ -64,9 +64,13 @@ def written(
     target = io.BytesIO()
     options = ExportOptions(format=export_format, columns=tuple(columns), has_bom=has_bom)
     file = begin_file(target, options)
-    for piece in pieces:
-        file.add(piece)
-    file.end()
+    try:
+        for piece in pieces:
+            file.add(piece)
+        file.end()
+    except Invalid:
+        file.discard()
+        raise
     return target.getvalue()
 
 
