@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
-from leadflood.domain.imports.rules.row_outcomes import FOREIGN_LEAD
+from leadflood.domain.imports.rules.row_outcomes import FOREIGN_LEAD, NOT_READ
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.notes import NoteCount
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState, RowView
@@ -33,7 +33,7 @@ class DryRun:
         self._sample: list[PreviewRow] = []
         self._counts: Counter[RowState] = Counter()
         self._notes: tuple[NoteCount, ...] = ()
-        self._hidden: set[object] = set()
+        self._named: set[object] = set()
         self._row_count = 0
 
     def add(self, rows: Sequence[ImportRow | BadRow], results: Iterable[RowResult]) -> None:
@@ -49,11 +49,13 @@ class DryRun:
 
     def _hide(self, row: ImportRow, result: RowResult) -> RowResult:
         """Return what a row of somebody else's lead looks like to who may not know of it."""
-        if result.reason != FOREIGN_LEAD:
+        if not self._plan.visibility.is_limited:
             return result
         keys = {row.values.get(FieldName.EMAIL), row.values.get(FieldName.LINKEDIN_URL)} - {None}
-        is_repeated = bool(keys & self._hidden)
-        self._hidden |= keys
+        is_repeated = bool(keys & self._named)
+        self._named |= keys
+        if result.reason not in {FOREIGN_LEAD, NOT_READ}:
+            return result
         outcome = RowState.DUPLICATE if is_repeated else RowState.CREATED
         return RowResult(number=row.number, outcome=outcome)
 
