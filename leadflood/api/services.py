@@ -13,6 +13,7 @@ from leadflood.domain.drafting.service.templates import TemplateService
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.saved_mappings import SavedMappings
 from leadflood.domain.imports.service.uploads import ImportUploads
 from leadflood.domain.lead_views.service.exports import LeadExports
 from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
@@ -74,6 +75,7 @@ class Services(Platform, frozen=True, kw_only=True):
     imports: ImportService
     import_uploads: ImportUploads
     import_previews: ImportPreviews
+    saved_mappings: SavedMappings
     bulk: BulkActionService
     learning: LearningService
     owners: LeadOwnership

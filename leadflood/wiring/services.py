@@ -11,6 +11,7 @@ from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.saved_mappings import SavedMappings
 from leadflood.domain.imports.service.uploads import ImportUploads
 from leadflood.domain.lead_views.service.exports import LeadExports
 from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
@@ -77,6 +78,7 @@ def build_services(parts: ServiceParts) -> Services:
         imports=ImportService(db, clock, storage.icps, lead_owners, storage.runs, provider_names),
         import_uploads=ImportUploads(ids, clock),
         import_previews=ImportPreviews(db, ids, clock),
+        saved_mappings=SavedMappings(db, ids, clock),
         bulk=BulkActionService(db, clock, storage.runs, lead_lists),
         learning=LearningService(db, ids, clock, leads, storage.icps),
         owners=owners,

@@ -1,4 +1,4 @@
-"""Create imports and their staged rows.
+"""Create imports, their staged rows, and saved mappings.
 
 Why: an uploaded file waits for its mapping, survives restarts and is seen by all nodes, so its
 rows are staged and each keeps its outcome. To undo an import exactly, a row remembers what it
@@ -83,6 +83,20 @@ STATEMENTS = (
         )
     )
     """,
+    """
+    CREATE TABLE import_mapping (
+        id uuid PRIMARY KEY,
+        owner text,
+        name text NOT NULL,
+        fingerprint bytea NOT NULL CHECK (length(fingerprint) = 32),
+        headers text[] NOT NULL,
+        mapping text NOT NULL,
+        made_by text NOT NULL,
+        updated_at timestamptz NOT NULL,
+        UNIQUE NULLS NOT DISTINCT (owner, name)
+    )
+    """,
+    "CREATE INDEX import_mapping_fingerprint ON import_mapping (fingerprint)",
     "CREATE INDEX import_row_outcome ON import_row (run_id, outcome, number)",
     "CREATE INDEX import_row_lead ON import_row (lead_id) WHERE lead_id IS NOT NULL",
     "CREATE INDEX import_row_company ON import_row (run_id, company_id) WHERE made_company",
@@ -97,5 +111,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("import_row", "import"):
+    for table in ("import_mapping", "import_row", "import"):
         run(f"DROP TABLE {table}")

@@ -118,6 +118,7 @@ ELSEWHERE = {
     "POST /v1/auth/totp/verification": "routes/test_me.py",
     "POST /v1/auth/recovery-codes": "routes/test_me.py",
     "POST /v1/bulk/{runId}/undo": "routes/test_bulk_actions.py",
+    "POST /v1/import-mappings": "routes/test_import_mappings.py",
     "POST /v1/imports/{importId}/start": "routes/test_imports.py",
     "POST /v1/imports/{importId}/undo": "routes/test_imports.py",
     "POST /v1/messages/{messageId}/send": "routes/test_messages.py",

@@ -29,7 +29,7 @@ OWNERS = {
     "leadflood/domain/leads": "lead lead_text identity shared_identity field_value tag",
     "leadflood/domain/companies": "company",
     "leadflood/domain/activities": "activity",
-    "leadflood/domain/imports": "import import_row",
+    "leadflood/domain/imports": "import import_mapping import_row",
     "leadflood/domain/bulk_actions": "bulk_action bulk_item",
     "leadflood/domain/learning": "label",
     "leadflood/domain/discovery": "discovery_run discovery_record discovery_page",

@@ -118,7 +118,7 @@ async def upload_file(
     Of one user 2 files are taken at a time, and 20 may wait to be started.
     """
     services.runs.require_room()
-    uploads, importer = services.import_uploads, _importer_of(caller)
+    uploads, importer = services.import_uploads, importer_of(caller)
     with uploads.under_way(importer):
         await uploads.require_room(services.db, importer)
         async with (
@@ -162,7 +162,7 @@ async def change_mapping(
 ) -> ImportView:
     """Set what the columns mean and what is done with the rows."""
     return await services.imports.change_mapping(
-        uow.tx, import_id, body, _importer_of(caller), caller.if_match
+        uow.tx, import_id, body, importer_of(caller), caller.if_match
     )
 
 
@@ -176,7 +176,7 @@ async def change_mapping(
 )
 async def preview_import(import_id: UUID, caller: Caller, services: Services) -> ImportPreview:
     """Preview the outcome of each row; writes nothing."""
-    return await services.import_previews.preview(import_id, _importer_of(caller))
+    return await services.import_previews.preview(import_id, importer_of(caller))
 
 
 @post(
@@ -189,7 +189,7 @@ async def start_import(
     import_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> ImportAccepted:
     """Import the rows as leads, once however often it is requested."""
-    started = await services.imports.start(uow, import_id, _importer_of(caller))
+    started = await services.imports.start(uow, import_id, importer_of(caller))
     view = started.view
     if started.is_new:
         await uow.audit(
@@ -250,7 +250,8 @@ async def undo_import(
     return UndoAccepted(import_id=view.id, job_id=undo.job_id, state=view.state)
 
 
-def _importer_of(caller: Caller) -> Importer:
+def importer_of(caller: Caller) -> Importer:
+    """Return who imports, and what they may do."""
     user_id = caller.principal.user_id
     return Importer(
         by=caller.by,

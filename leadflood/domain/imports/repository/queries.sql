@@ -336,3 +336,33 @@ DELETE FROM import_row WHERE run_id = ANY(:ids::uuid[]);
 -- name: delete_imports
 -- Files that nobody started.
 DELETE FROM import WHERE run_id = ANY(:ids::uuid[]);
+
+-- name: record_saved_mapping
+-- How a source's files are read; an owner has one of a name.
+INSERT INTO import_mapping (
+    id, owner, name, fingerprint, headers, mapping, made_by, updated_at
+)
+VALUES (
+    :id::uuid, :owner::text, :name::text, :fingerprint::bytea, :headers::text[], :mapping::text,
+    :made_by::text, :now::timestamptz
+)
+ON CONFLICT (owner, name) DO UPDATE SET
+    fingerprint = excluded.fingerprint, headers = excluded.headers, mapping = excluded.mapping,
+    made_by = excluded.made_by, updated_at = excluded.updated_at
+RETURNING id;
+
+-- name: count_saved_mappings
+-- How many mappings an owner has saved.
+SELECT count(*) FROM import_mapping WHERE owner IS NOT DISTINCT FROM :owner::text;
+
+-- name: list_saved_mappings
+-- The mappings of an owner, or all (null); those for files with such headers, or any (null).
+SELECT id, owner, name, headers, mapping, made_by, updated_at FROM import_mapping
+WHERE (:owner::text IS NULL OR owner = :owner::text)
+    AND (:fingerprint::bytea IS NULL OR fingerprint = :fingerprint::bytea)
+ORDER BY name, id LIMIT 1000;
+
+-- name: delete_saved_mapping
+-- A mapping that is kept no more.
+DELETE FROM import_mapping
+WHERE id = :id::uuid AND (:owner::text IS NULL OR owner = :owner::text);

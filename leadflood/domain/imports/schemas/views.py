@@ -12,6 +12,7 @@ from leadflood.domain.imports.schemas.columns import Column, Subject
 from leadflood.domain.imports.schemas.mappings import ImportMapping
 from leadflood.domain.imports.schemas.notes import NoteSummary
 from leadflood.domain.imports.schemas.rows import RowState, RowView
+from leadflood.domain.imports.schemas.saved_mappings import SavedMapping
 
 
 class ImportState(StrEnum):
@@ -62,6 +63,8 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     `encoding` and `delimiter` are those of a text; of a workbook its kind, and none. `sheet` is the
     one that is read of `sheets`; null: it is no workbook.
     `subject` is what its rows are as guessed: a mapping may say otherwise.
+    `savedMapping`: how files with these headers were read before; null: none was saved, or it was
+    started already.
     `notes`: what was not understood of the cells of the rows that are in, or changed, by column.
     `mapping` null: none was given yet. `progress` is the part of the rows that have their end.
     `code` null: it has not failed.
@@ -97,6 +100,7 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     undo_job_id: UUID | None
     run_id: UUID | None
     same_as: Sequence[SameFile] = ()
+    saved_mapping: SavedMapping | None = None
 
 
 class PreviewRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

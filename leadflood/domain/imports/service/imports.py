@@ -11,8 +11,14 @@ from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.principals import Principal, Visibility
 from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.icp.service.icps import IcpService
-from leadflood.domain.imports.repository import imports, progress as progress_table, rows
+from leadflood.domain.imports.repository import (
+    imports,
+    progress as progress_table,
+    rows,
+    saved_mappings,
+)
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport
+from leadflood.domain.imports.rules.fingerprints import fingerprint_of, fit_mapping
 from leadflood.domain.imports.rules.mapping_check import check_mapping
 from leadflood.domain.imports.schemas.events import (
     BEYOND_LAST_LINE,
@@ -23,7 +29,12 @@ from leadflood.domain.imports.schemas.events import (
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping, OnDuplicate
 from leadflood.domain.imports.schemas.rows import RowState, RowView
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
-from leadflood.domain.imports.service.lookup import get_import, lock_import, require_not_started
+from leadflood.domain.imports.service.lookup import (
+    NOT_STARTED,
+    get_import,
+    lock_import,
+    require_not_started,
+)
 from leadflood.domain.runs.schemas import RunLimits, RunOpener
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.users.service.lead_owners import LeadOwners
@@ -75,7 +86,14 @@ class ImportService:
         view = await get_import(db, import_id, visibility)
         sha256 = bytes.fromhex(view.sha256)
         same = await imports.find_same_files(db, import_id, sha256, visibility)
-        return msgspec.structs.replace(view, same_as=same)
+        saved = None
+        if view.state in NOT_STARTED:
+            fingerprint = fingerprint_of(view.columns)
+            saved = await saved_mappings.find_by_headers(db, fingerprint, visibility)
+        if saved is not None:
+            fitted = fit_mapping(saved.mapping, view.columns)
+            saved = msgspec.structs.replace(saved, mapping=fitted)
+        return msgspec.structs.replace(view, same_as=same, saved_mapping=saved)
 
     async def list(
         self, visibility: Visibility, state: ImportState | None, before: UUID | None, limit: int
