@@ -123,9 +123,16 @@ class LeadStanding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def update_lead(
     lead_id: UUID, body: LeadChange, caller: Caller, services: Services, uow: UnitOfWork
 ) -> LeadView:
-    """Update a lead: your values win over any provider's; null means that there is none."""
+    """Update a lead: your values win over any provider's; null means that there is none.
+
+    One that has a score is scored anew, free of charge, in a run of its own; nothing is drafted.
+    """
     event = await services.lead_editing.update(uow.tx, lead_id, body, caller.editor)
     await _publish(uow, event)
+    if event is not None:
+        run = await services.lead_reprocessing.score_corrected(uow.tx, event.lead_id, caller.opener)
+        if run is not None:
+            await uow.publish([run.event], run_id=run.run_id)
     return await services.leads.get(uow.tx, lead_id)
 
 

@@ -29,7 +29,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeaturesComputed(LeadEvent, frozen=True, tag="features.snapshot.computed"):
-    """A snapshot exists; equal inputs give the same snapshot."""
+    """A snapshot exists; equal inputs give the same snapshot.
+
+    Not `may_draft`: no message is drafted, however well it scores.
+    """
 
     icp_id: UUID
     snapshot_id: UUID
+    may_draft: bool = True

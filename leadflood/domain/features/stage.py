@@ -103,7 +103,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, ComputedVector]):
         vectors = [vector for _, vector in results]
         snapshot_ids = await repository.record_snapshots(tx, vectors, self._ids, now)
         return [
-            finished.follow_up(_computed_event(vector, snapshot_ids[vector.key]))
+            finished.follow_up(_computed_event(finished.task, vector, snapshot_ids[vector.key]))
             for finished, vector in results
         ]
 
@@ -117,8 +117,15 @@ def _prepare(targets: Mapping[UUID, Target]) -> Mapping[UUID, PreparedTarget]:
     return {icp_id: PreparedTarget(target) for icp_id, target in targets.items()}
 
 
-def _computed_event(vector: ComputedVector, snapshot_id: UUID) -> FeaturesComputed:
-    return FeaturesComputed(lead_id=vector.lead_id, icp_id=vector.icp_id, snapshot_id=snapshot_id)
+def _computed_event(
+    task: FeaturesTask, vector: ComputedVector, snapshot_id: UUID
+) -> FeaturesComputed:
+    return FeaturesComputed(
+        lead_id=vector.lead_id,
+        icp_id=vector.icp_id,
+        snapshot_id=snapshot_id,
+        may_draft=task.may_draft if isinstance(task, RescoreWanted) else True,
+    )
 
 
 def _input_of(

@@ -174,7 +174,7 @@ def _events_of(
         score_milli=score.score_milli,
         band=score.band.value,
     )
-    if score.band is not Band.HIGH:
+    if score.band is not Band.HIGH or not task.may_draft:
         return (scored,)
     qualified = LeadQualified(lead_id=task.lead_id, icp_id=task.icp_id, prediction_id=prediction_id)
     return scored, qualified

@@ -417,3 +417,53 @@ async def test_an_idempotency_key_starts_one_run(api: Client, made: Made, icp_id
     again = await api.post(path, {"icpId": icp_id}, headers=headers)
 
     assert first.json == again.json
+
+
+async def test_a_corrected_lead_is_scored_anew_once_free_of_charge_and_without_a_draft(
+    api: Client, made: Made, node_database: Database
+) -> None:
+    bands = {"high": 2, "medium": 1}
+    body = {"name": uuid4().hex, "offer": "x", "target": {"titles": ["COO"]}, "bands": bands}
+    icp_id = (await api.post("/v1/icps", body)).json["id"]
+    lead = await made(title="Gardener", icpId=icp_id)
+    path = f"/v1/leads/{lead['id']}"
+
+    for _ in range(2):
+        assert (await api.ask("PATCH", path, {"title": "COO"})).status == 200
+    with anyio.fail_after(10):
+        while (rescored := await shown(api, lead["id"]))["score"]["id"] == lead["score"]["id"]:
+            await anyio.lowlevel.checkpoint()
+    run_ids = await runs_of(node_database, lead["id"])
+    run = (await api.get(f"/v1/runs/{run_ids[-1]}")).json
+
+    assert rescored["score"]["score"] > lead["score"]["score"]
+    assert (rescored["score"]["band"], rescored["score"]["icpId"]) == ("HIGH", icp_id)
+    assert len(run_ids) == 2  # that of its creation, and that of the first correction
+    assert (run["sends"], run["capMicros"], run["providers"]) == ("never", 0, [])
+    with anyio.fail_after(10):
+        while (await api.get(f"/v1/runs/{run_ids[-1]}")).json["state"] == "running":
+            await anyio.lowlevel.checkpoint()
+    assert (await api.get(f"/v1/messages?runId={run_ids[-1]}")).json["data"] == []
+
+
+async def runs_of(database: Database, lead_id: str) -> list[UUID]:
+    rows = await database.fetch(
+        sql("SELECT DISTINCT run_id FROM event WHERE subject = $1 AND run_id IS NOT NULL", "lead"),
+        lead=UUID(lead_id),
+    )
+    return sorted(row["run_id"] for row in rows)
+
+
+async def test_a_lead_without_a_score_is_corrected_without_a_run(
+    api: Client, icp_id: str, node_database: Database
+) -> None:
+    paused = "/v1/admin/stages/scoring.compute/pause"
+    assert (await api.ask("PUT", paused, {})).status == 200
+    lead_id = (await api.post("/v1/leads", a_lead(icp_id))).json["leadId"]
+
+    changed = await api.ask("PATCH", f"/v1/leads/{lead_id}", {"title": "CTO"})
+    assert (await api.ask("DELETE", paused)).status == 200
+
+    assert changed.status == 200
+    assert len(await runs_of(node_database, lead_id)) == 1
+    await scored(api, lead_id)

@@ -36,6 +36,12 @@ async def find_states(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, LeadSt
     return {row["id"]: _state(row) for row in rows}
 
 
+async def find_score_icp(db: Reader, lead_id: UUID) -> UUID | None:
+    """Return the ICP version that the score shown is for; None: the lead has no score."""
+    icp_id = await db.fetch_value(SQL.find_score_icp, id=lead_id)
+    return None if icp_id is None else UUID(int=icp_id.int)
+
+
 async def write_states(
     tx: Tx, before: Sequence[LeadState], after: Sequence[LeadState], by: str, now: datetime
 ) -> None:

@@ -314,6 +314,10 @@ FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
 FROM lead WHERE id = ANY(:ids::uuid[]);
 
+-- name: find_score_icp
+-- Which ICP version the score shown is for.
+SELECT score_icp_id FROM lead WHERE id = :id::uuid;
+
 -- name: write_states
 -- Write the states of leads; tags arrive joined by U+001F, which no tag holds.
 UPDATE lead SET

@@ -39,9 +39,13 @@ class EnrichmentWanted(LeadEvent, frozen=True, tag="leads.lead.enrichment_wanted
 
 
 class RescoreWanted(LeadEvent, frozen=True, tag="leads.lead.rescore_wanted"):
-    """Somebody wants a lead scored anew by what is known of it; nothing is asked outside."""
+    """Somebody wants a lead scored anew by what is known of it; nothing is asked outside.
+
+    Not `may_draft`: no message is drafted, however well it scores.
+    """
 
     icp_id: UUID
+    may_draft: bool = True
 
 
 class LeadChanged(LeadEvent, frozen=True):

@@ -1,4 +1,7 @@
-"""Doing more for one lead: enriching it again, or scoring it anew; each is a run of its own."""
+"""Doing more for one lead: enriching it again, or scoring it anew; each is a run of its own.
+
+A corrected lead is scored anew by itself: what is shown is the score of what is known.
+"""
 
 from uuid import UUID
 
@@ -6,6 +9,7 @@ import msgspec
 
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.principals import Editor
+from leadflood.domain.leads.repository.lead_rows import find_score_icp
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadEvent, RescoreWanted
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits, RunOpener
@@ -90,3 +94,15 @@ class LeadReprocessing:
         )
         run_id = await self._runs.open_run(tx, "lead", limits, title="one lead scored by the API")
         return StartedRun(run_id, RescoreWanted(lead.id, request.icp_id))
+
+    async def score_corrected(self, tx: Tx, lead_id: UUID, opener: RunOpener) -> StartedRun | None:
+        """Open a run that scores a corrected lead for the ICP of its score; no draft comes of it.
+
+        None: it has no score yet, or the disk has no room for runs; it is corrected even then.
+        """
+        icp_id = await find_score_icp(tx, lead_id)
+        if icp_id is None or not self._runs.has_room:
+            return None
+        limits = msgspec.structs.replace(NO_SPENDING, opener=opener)
+        run_id = await self._runs.open_run(tx, "lead", limits, title="one corrected lead scored")
+        return StartedRun(run_id, RescoreWanted(lead_id, icp_id, may_draft=False))

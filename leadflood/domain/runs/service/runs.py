@@ -56,6 +56,11 @@ class RunService:
             has_default_caps=False,
         )
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk has room for more runs."""
+        return not self._disk.trouble()
+
     def require_room(self) -> None:
         """Refuse what makes the database grow while its disk has little room. Raises: DiskLow."""
         self._disk.require_room()
