@@ -11,12 +11,15 @@ from leadflood.api.http.settings import Settings
 from leadflood.api.http.uploads import Limits, Upload, open_upload, refusing_cut_bodies
 
 JSON = "application/json"
+EMPTY = b"{}"
 _CONTINUE = "100-continue"
 _UNENCODED = {"", "identity"}
 
 
-async def receive_body(request: web.Request, http: Settings) -> bytes:
-    """Receive a JSON body. Raises: HttpRefused."""
+async def receive_body(request: web.Request, http: Settings, *, may_be_empty: bool) -> bytes:
+    """Receive a JSON body; none is an empty object where that is enough. Raises: HttpRefused."""
+    if may_be_empty and not request.body_exists:
+        return EMPTY
     _require_unencoded(request)
     if request.content_type != JSON or request.headers.getall("Content-Type", []) == []:
         raise HttpRefused(
@@ -32,7 +35,7 @@ async def receive_body(request: web.Request, http: Settings) -> bytes:
         raise too_large(http)
     with anyio.move_on_after(http.read_seconds), refusing_cut_bodies(request):
         await _continue(request)
-        return await request.read()
+        return await request.read() or (EMPTY if may_be_empty else b"")
     raise HttpRefused(
         HTTPStatus.REQUEST_TIMEOUT,
         "http.body.slow",

@@ -1,7 +1,7 @@
 """Decoding: bodies, queries and paths into what handlers declare, or a refusal that says why."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from functools import cache
 from http import HTTPStatus
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import msgspec.inspect
 
+from leadflood.api.http.choices import name_choices
 from leadflood.api.http.problems import HttpRefused
 from leadflood.engine.errors import FieldProblem
 
@@ -20,12 +21,12 @@ _INSTANT = "write an instant, such as 2026-01-31T12:00:00Z"
 _QueryT = TypeVar("_QueryT")
 
 
-def decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     """Decode a JSON body. Raises: HttpRefused 400 when it is no JSON, 422 when it does not fit."""
     try:
-        decoded = decode(raw)
+        decoded = decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise _does_not_fit(str(error)) from error
+        raise _does_not_fit(decoder.type, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         detail = str(error) or "it is nested too deep"
         raise HttpRefused(
@@ -56,7 +57,7 @@ def decode_query(pairs: Sequence[tuple[str, str]], kind: type[_QueryT]) -> _Quer
     try:
         query = msgspec.convert(params, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _does_not_fit(str(error), "http.query.invalid") from error
+        raise _does_not_fit(kind, str(error), "http.query.invalid") from error
     _require_instants(query, instants & params.keys())
     return query
 
@@ -97,11 +98,12 @@ def decode_path(name: str, value: str, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
+        problem = name_choices(kind, str(error), "")
         raise HttpRefused(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "http.path.invalid",
-            f"{name}: {error}",
-            (FieldProblem(name, str(error)),),
+            f"{name}: {problem}",
+            (FieldProblem(name, problem),),
         ) from error
 
 
@@ -120,9 +122,11 @@ def _invalid_query(
     )
 
 
-def _does_not_fit(text: str, code: str = "http.body.invalid") -> HttpRefused:
+def _does_not_fit(kind: Any, text: str, code: str = "http.body.invalid") -> HttpRefused:
     """Turn msgspec's text (`Expected …, got … - at `$.a[0].b``) into a field and its problem."""
-    problem, _, location = text.partition(" - at `")
+    head, separator, location = text.rpartition(" - at `")
+    problem, location = (head, location) if separator else (text, "")
+    problem = name_choices(kind, problem, location)
     path = location.removeprefix("key` in `").rstrip("`").removeprefix("$").lstrip(".")
     for pattern in (_UNKNOWN, _MISSING):
         if match := pattern.search(problem):

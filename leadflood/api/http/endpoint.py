@@ -48,7 +48,7 @@ class Endpoint:
         self.signature = signature = Signature.of(route)
         self._services = services
         body = signature.body
-        self._decode = msgspec.json.Decoder(body).decode if body is not None else None
+        self._decoder = None if body is None else msgspec.json.Decoder(body)
         self._guarded = list_guarded_fields(body)
         self._rights = AnswerRights(list_hidden_fields(signature.answer), reader)
         self._path = [(snake_case(name), name, kind) for name, kind in signature.path.items()]
@@ -83,8 +83,8 @@ class Endpoint:
         }
         arguments.update(self._parts)
         selected = self._read_query(query, arguments)
-        if self._decode is not None:
-            arguments["body"] = decode_body(body, self._decode)
+        if self._decoder is not None:
+            arguments["body"] = decode_body(body, self._decoder)
             require_field_rights(self._guarded, arguments["body"], caller.principal)
         if self._takes_caller:
             arguments["caller"] = caller

@@ -143,7 +143,8 @@ def _operation(route: Route, contract: Signature, schema_of: dict[str, Any]) -> 
         operation["deprecated"] = True
     if contract.body is not None:
         content = {"application/json": {"schema": schema_of[_key(contract.body)]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        is_required = not route.may_be_empty(contract)
+        operation["requestBody"] = {"required": is_required, "content": content}
     if route.takes:
         operation["requestBody"] = {"required": True, "content": _files(route.takes)}
     return operation

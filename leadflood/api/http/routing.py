@@ -86,6 +86,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the route takes an Idempotency-Key."""
         return self.method == "POST" and self.idempotent
 
+    def may_be_empty(self, signature: "Signature") -> bool:
+        """Whether no body at all is taken as one without fields: nothing in it is required."""
+        if self.method not in {"POST", "PUT"} or signature.body is None:
+            return False
+        return not any(field.required for field in msgspec.structs.fields(signature.body))
+
 
 class Options(TypedDict, total=False):
     """Options of a route's decorator; see `Route`."""

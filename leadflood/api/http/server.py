@@ -207,6 +207,7 @@ class RouteHandler:
         self.http = http
         self._endpoint = endpoint
         self._takes_body = endpoint.signature.body is not None
+        self._may_be_empty = endpoint.route.may_be_empty(endpoint.signature)
         self._reader = reader
         deprecation = endpoint.route.deprecation
         self._deprecation = {} if deprecation is None else deprecation.headers()
@@ -227,7 +228,9 @@ class RouteHandler:
             request.app[ENVIRONMENT].connections.record_known(request)
         if request.method == hdrs.METH_DELETE and not self._takes_body:
             refuse_body(request)
-        body = await receive_body(request, self.http) if self._takes_body else b""
+        body = b""
+        if self._takes_body:
+            body = await receive_body(request, self.http, may_be_empty=self._may_be_empty)
         upload = await receive_upload(request, route.takes, self.http) if route.takes else None
         caller = make_caller(request, self, principal, body)
         if hdrs.IF_MATCH in request.headers and request.method in _CONDITIONAL:

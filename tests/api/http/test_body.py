@@ -164,3 +164,20 @@ async def test_the_body_of_a_route_that_takes_none_is_ignored(api: Client) -> No
     answer = await api.ask("GET", "/health", raw=b"{" * 100_000)
 
     assert answer.status == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json"}])
+async def test_no_body_is_an_empty_one_where_nothing_in_it_is_required(
+    api: Client, headers: dict[str, str]
+) -> None:
+    pause = "/v1/admin/stages/message.send/pause"
+
+    paused = await api.ask("PUT", pause, raw=None if not headers else b"", headers=headers)
+    resumed = await api.ask("DELETE", pause)
+    replayed = await api.ask("POST", "/v1/admin/dead-letter-replays", headers=headers)
+    created = await api.ask("POST", "/v1/icps", headers=headers)
+    changed = await api.ask("PATCH", "/v1/team", headers=headers)
+
+    assert (paused.status, resumed.status) == (200, 200)
+    assert (replayed.status, replayed.problem["code"]) == (422, "engine.invalid")  # as with {}
+    assert (created.status, changed.status) == ((400, 400) if headers else (415, 415))

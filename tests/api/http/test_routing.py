@@ -54,7 +54,7 @@ async def take(thing_id: UUID, query: Paging, body: Sent, caller: Caller) -> Sen
 
 
 ROUTE = Route(method="POST", path="/things/{thingId}", handler=take, permission="x:write")
-DECODE = msgspec.json.Decoder(Sent).decode
+DECODER = msgspec.json.Decoder(Sent)
 
 
 class Shelf:
@@ -100,7 +100,7 @@ async def test_an_endpoint_passes_its_handler_the_parameters_it_names() -> None:
 @given(st.binary(max_size=200))
 def test_bytes_are_a_body_or_a_problem_of_the_caller(raw: bytes) -> None:
     with suppress(HttpRefused):
-        assert isinstance(decode_body(raw, DECODE), Sent)
+        assert isinstance(decode_body(raw, DECODER), Sent)
 
 
 @given(st.text(max_size=20))
@@ -108,13 +108,13 @@ def test_the_character_nul_is_found_wherever_it_stands(text: str) -> None:
     raw = msgspec.json.encode(Sent(inner=(Sent(text=f"{text}\x00"),)))
 
     with pytest.raises(HttpRefused) as refused:
-        decode_body(raw, DECODE)
+        decode_body(raw, DECODER)
 
     assert refused.value.fields[0].path == "inner[0].text"
 
 
 def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
-    assert decode_body(b'{"text": "\\\\u0000"}', DECODE) == Sent(text="\\u0000")
+    assert decode_body(b'{"text": "\\\\u0000"}', DECODER) == Sent(text="\\u0000")
 
 
 @given(st.lists(st.tuples(st.text(max_size=10), st.text(max_size=10)), max_size=4))
