@@ -18,7 +18,6 @@ from leadflood.wiring.storage import Storage
 
 POLL_SECONDS = 0.25
 DEFAULT = "default"
-BATCHED = tuple(name for name, stage in STAGES.items() if stage.in_batches)
 
 app = typer.Typer(no_args_is_help=True, help="Pause, resume, drain or scale a stage.")
 
@@ -65,11 +64,7 @@ def scale(
 ) -> None:
     """Set how many jobs of a stage each node runs at once."""
     require_name("STAGE", name, STAGE_NAMES)
-    if name in BATCHED:
-        raise Invalid(
-            f"{name} computes whole batches: it has no number of jobs at once to scale",
-            code=USAGE_ERROR,
-        )
+    switches.require_scalable(name, in_batches=STAGES[name].in_batches, code=USAGE_ERROR)
     limit = None if concurrency == DEFAULT else _parse_concurrency(concurrency)
     changed = with_storage(lambda storage: _scale(storage, name, limit, reason))
     print_switch(SwitchResult(f"scale:{name}", concurrency, changed), as_json=as_json)

@@ -1,14 +1,18 @@
 """`leadflood suppress`: list and change the suppression list, kept as keyed hashes."""
 
+import sys
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 import typer
 
 from leadflood.cli import command_audit
 from leadflood.cli.console import format_time, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.suppressions.schemas import (
+    AddedSuppression,
+    Coverage,
     RekeyCounts,
     SuppressionInput,
     SuppressionKind,
@@ -33,12 +37,22 @@ def add(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Suppress an address, a domain with its subdomains, a channel or a lead."""
-    suppression_input = SuppressionInput(
+    """Suppress an address, a domain with its subdomains, a channel or a lead.
+
+    What reaches people who have nothing in common asks first, or needs --expected-count.
+    """
+    suppression = SuppressionInput(
         kind=kind, value=value, reason=reason or DEFAULT_REASON, expected_count=expected_count
     )
-    suppression = with_storage(lambda storage: _add(storage, suppression_input))
-    _print_suppression(suppression, "is suppressed", as_json=as_json)
+    if suppression.is_broad and expected_count is None and sys.stdin.isatty():
+        coverage = with_storage(lambda storage: _count_covered(storage, suppression))
+        typer.confirm(f"This stops {_describe(coverage)}. Go on?", abort=True, err=True)
+        suppression = msgspec.structs.replace(suppression, expected_count=coverage.lead_count)
+    added = with_storage(lambda storage: _add(storage, suppression))
+    _print_suppression(added, "is suppressed", as_json=as_json)
+    if added.lead_count is not None and added.due_send_count is not None:
+        coverage = Coverage(added.lead_count, added.due_send_count)
+        print_message(f"it stops {_describe(coverage)}, and whoever is found there later")
 
 
 @app.command("list")
@@ -125,7 +139,17 @@ async def _rekey(storage: Storage) -> RekeyCounts:
     return counts
 
 
-async def _add(storage: Storage, suppression: SuppressionInput) -> SuppressionView:
+async def _count_covered(storage: Storage, suppression: SuppressionInput) -> Coverage:
+    async with storage.db.transaction() as tx:
+        coverage = await storage.messaging().suppressions.count_covered(tx, suppression)
+    return coverage or Coverage(0, 0)
+
+
+def _describe(coverage: Coverage) -> str:
+    return f"{coverage.lead_count} leads, and {coverage.due_send_count} sends that are due"
+
+
+async def _add(storage: Storage, suppression: SuppressionInput) -> AddedSuppression:
     publisher = storage.producer()
     suppressions = storage.messaging(publisher).suppressions
     async with publisher.transaction() as publication:

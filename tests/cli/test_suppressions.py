@@ -1,9 +1,11 @@
 """The suppression list from the terminal, and a master secret that is lost."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
+from typing_extensions import override
 
 NEEDY = (
     ("suppress", "add", "domain", "acme.example"),
@@ -42,6 +44,33 @@ def test_a_second_node_with_another_secret_is_refused(cli: Cli, tmp_path: Path, 
 
     assert refusal.code == 1
     assert "accounts.secret." in refusal.err
+
+
+def test_a_line_says_what_it_stops_and_a_broad_one_wants_that_confirmed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = cli("suppress", "add", "domain", "acme.example")
+    unasked = cli("suppress", "add", "channel", "email")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    declined = cli("suppress", "add", "channel", "email")
+    listed = cli("suppress", "list", "--json").out
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    confirmed = cli("suppress", "add", "channel", "email")
+
+    assert "it stops 0 leads, and 0 sends that are due" in narrow.err
+    assert (unasked.code, declined.code, confirmed.code) == (1, 1, 0)
+    assert "--expected-count 0" in unasked.err
+    assert "This stops 0 leads, and 0 sends that are due" in declined.err
+    assert '"channel"' not in listed
+    assert "channel" in confirmed.out
+
+
+class Terminal(StringIO):
+    """A terminal at which somebody has typed something."""
+
+    @override
+    def isatty(self) -> bool:
+        return True
 
 
 def test_rekeying_holds_sending_and_says_how_many_lines_are_void(cli: Cli, tmp_path: Path) -> None:

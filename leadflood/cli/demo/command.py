@@ -186,6 +186,12 @@ async def _start_discovery(
 def _finish(outcome: DemoOutcome, options: DemoOptions) -> int:
     """Print what is wrong, and the JSON if requested; return the exit code."""
     problems = list_problems(outcome, options)
+    if options.keep and outcome.sends.unknown:
+        print_message(
+            f"demo: {outcome.sends.unknown} messages were on their way when the demo was killed:"
+            " nobody knows whether they arrived, so they are never sent again by themselves"
+            " (`leadflood sending unknown list` shows such sends to a person)"
+        )
     for problem in problems:
         print_message(f"demo: NOT as it should be: {problem}")
     if options.as_json:
@@ -198,7 +204,8 @@ def list_problems(outcome: DemoOutcome, options: DemoOptions) -> list[str]:
     is_faultless = options.world.faults == "none"
     sends = outcome.sends
     problems = []
-    if sends.accepted != sends.intended and is_faultless:
+    in_doubt = sends.unknown if options.keep else 0  # of the demo that was killed before
+    if sends.accepted + in_doubt != sends.intended and is_faultless:
         problems.append(f"{sends.accepted} of {sends.intended} sends accepted")
     if sends.duplicates:
         problems.append(f"{sends.duplicates} messages arrived twice")

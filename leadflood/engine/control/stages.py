@@ -88,6 +88,7 @@ class StageControl:
     async def scale(self, tx: Tx, stage: str, concurrency: int, by_whom: str, reason: str) -> None:
         """Set how many jobs of a stage each node has at work at once. Raises: NotFound, Invalid."""
         self.get(stage)
+        switches.require_scalable(stage, in_batches=self._engine.runners[stage].stage.in_batches)
         await switches.scale_stage(tx, self._clock, stage, concurrency, by_whom, reason)
 
     async def unscale(self, tx: Tx, stage: str) -> bool:

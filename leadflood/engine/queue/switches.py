@@ -128,6 +128,13 @@ async def release_postponed(
     return [row["stage"] for row in rows]
 
 
+def require_scalable(stage: str, *, in_batches: bool, code: str | None = None) -> None:
+    """Refuse to scale a stage that computes whole batches at once. Raises: Invalid."""
+    if in_batches:
+        problem = "computes whole batches: it has no number of jobs at once to scale"
+        raise Invalid.field("stage", problem, detail=f"{stage} {problem}", code=code)
+
+
 async def scale_stage(
     db: Reader, clock: Clock, stage: str, concurrency: int, by_whom: str, reason: str
 ) -> None:

@@ -58,6 +58,17 @@ async def test_a_stage_is_scaled_and_back(api: Client) -> None:
     assert names == [stage["stage"] for stage in (await api.get("/v1/admin/stages")).json]
 
 
+async def test_a_stage_that_computes_whole_batches_is_not_scaled(api: Client) -> None:
+    path = "/v1/admin/stages/scoring.compute/concurrency"
+
+    refused = await api.ask("PUT", path, {"concurrency": 3})
+
+    assert refused.status == 422
+    assert refused.problem["detail"] == (
+        "scoring.compute computes whole batches: it has no number of jobs at once to scale"
+    )
+
+
 async def test_a_stage_is_drained_until_nothing_of_it_is_in_hand(api: Client) -> None:
     drained = await api.ask("PUT", f"{STAGE}/drain", {"reason": "upgrade"})
     shown = (await api.get(f"{STAGE}/drain")).json

@@ -99,6 +99,10 @@ class SuppressionService:
         counts = {} if coverage is None else msgspec.structs.asdict(coverage)
         return AddedSuppression(**msgspec.structs.asdict(view), **counts)
 
+    async def count_covered(self, tx: Tx, suppression: SuppressionInput) -> Coverage | None:
+        """Count what a line would stop; None for an address and a lead. Raises: Invalid."""
+        return await _count_covered(tx, suppression.kind, _normalize(suppression))
+
     async def require_within_reach(
         self, tx: Tx, suppression: SuppressionInput, editor: Editor
     ) -> None:
@@ -144,7 +148,8 @@ def _require_expected(suppression: SuppressionInput, coverage: Coverage | None) 
     if expected is None or expected < coverage.lead_count:
         raise Conflict(
             f"this stops {coverage.lead_count} leads, and {coverage.due_send_count} sends that are"
-            f" due: confirm it with expectedCount {coverage.lead_count}",
+            f" due: confirm it with expectedCount {coverage.lead_count}"
+            f" (`--expected-count {coverage.lead_count}`)",
             code="suppression.unconfirmed",
         )
 
