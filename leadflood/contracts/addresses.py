@@ -7,6 +7,7 @@ from leadflood.engine.errors import Invalid
 
 _PLAIN = r"[^\s@<>(),;:\"\[\]\\\x00-\x1f\x7f]"
 _MAILBOX = re.compile(rf"{_PLAIN}{{1,64}}@{_PLAIN}{{1,253}}")
+_WRITTEN = re.compile(r"[^\s@<>'\"]{1,64}@[^\s@<>'\"]{1,253}")
 MOST_DOMAIN_CHARS = 253
 MOST_LABEL_CHARS = 63
 _MAX_DOMAIN_LABELS = 8
@@ -72,3 +73,8 @@ def mask_address(address: str) -> str:
         return f"{address[:3]}***{address[-2:]}"
     head, dot, top = address.rpartition(".")
     return f"{head[:2]}***{dot}{top}" if dot else address
+
+
+def mask_addresses(text: str) -> str:
+    """Return a text with the e-mail addresses in it masked."""
+    return _WRITTEN.sub(lambda match: mask_address(match[0]), text)

@@ -39,6 +39,15 @@ class Channel(StrEnum):
     SMS = "sms"
 
 
+class OptOutChannel(StrEnum):
+    """What a person said no to; `phone` is every channel to their number."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    WHATSAPP = "whatsapp"
+    ALL = "all"
+
+
 class FieldName(StrEnum):
     """Every value a lead or a company may have; `company_*` belong to the company."""
 

@@ -48,6 +48,7 @@ STATEMENTS = (
         undone_count integer NOT NULL DEFAULT 0,
         kept_count integer NOT NULL DEFAULT 0,
         hidden_count integer NOT NULL DEFAULT 0,
+        opted_out_count integer NOT NULL DEFAULT 0,
         is_undoable boolean NOT NULL DEFAULT false,
         started_at timestamptz,
         ended_at timestamptz,

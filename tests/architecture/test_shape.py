@@ -56,6 +56,7 @@ SUITES = {
     # the edge as a whole, asked over HTTP
     "tests/api/test_access_matrix.py": "every route",
     "tests/api/test_loop_stalls.py": "the costliest body of every operation",
+    "tests/api/test_consent.py": "consent, from a file to the suppression list",
     "tests/api/test_posts.py": "every POST",
     "tests/api/test_schemathesis.py": "every operation of the document",
     "tests/api/test_walk.py": "the README's way to a scored lead",

@@ -25,6 +25,7 @@ from leadflood.domain.icp.service.icps import content_hash
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import ColumnChoice, Subject
 from leadflood.domain.imports.schemas.views import NewImport
+from leadflood.domain.imports.service.command_imports import require_consent_read
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.db.filelock import FileLock
@@ -79,6 +80,13 @@ def run(
     sheet: Annotated[
         str | None, typer.Option(help="The sheet of a workbook; else the first with a table.")
     ] = None,
+    ignored_consent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore-consent-column",
+            help="A column that speaks of consent, by its name, to be left unread all the same.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Import nothing; show what it would cost at most.")
     ] = False,
@@ -96,7 +104,11 @@ def run(
         cap_micros=cap,
         as_json=as_json,
         started_at=started_at,
-        choice=ColumnChoice(changes=parse_columns(columns or ()), subject=subject),
+        choice=ColumnChoice(
+            changes=parse_columns(columns or ()),
+            subject=subject,
+            ignored_consent=tuple(ignored_consent or ()),
+        ),
         sheet=sheet,
     )
     if not dry_run:
@@ -148,6 +160,7 @@ def _show_estimate(settings: Settings, options: RunOptions, run_input: RunInput)
 
 
 def _start(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
+    require_consent_read(run_input.csv)
     bad_path = write_bad_rows(options.output, run_input)
     if not run_input.csv.rows:
         reasons = (

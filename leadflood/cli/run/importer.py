@@ -27,7 +27,8 @@ class ImportProgress(msgspec.Struct):
 
 async def import_rows(storage: Storage, progress: ImportProgress, publisher: Publisher) -> None:
     """Import the rows that are not in yet, a transaction a chunk, with the jobs of its leads."""
-    service = CommandImports(storage.ids, storage.clock)
+    await storage.master_secrets.prove()
+    service = CommandImports(storage.address_key(), storage.ids, storage.clock)
     new, rows = progress.new, progress.csv.rows
     async with storage.db.transaction() as tx:
         await service.start_import(tx, new, progress.csv)

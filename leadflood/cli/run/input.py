@@ -40,6 +40,8 @@ class RunInput(msgspec.Struct, frozen=True):
             "warnings": csv.warnings,
             "rows": len(csv.rows),
             "badRows": len(csv.bad),
+            "optedOut": csv.opted_out_count,
+            "unreadConsentColumns": csv.unread_consent,
             "notes": csv.notes,
         }
 
@@ -85,6 +87,10 @@ def show_input(file: Path, run_input: RunInput) -> None:
         print_message(f"warning: {warning}")
     for summary in csv.notes:
         print_message(f"cells:   {summary.text}")
+    for name in csv.unread_consent:
+        print_message(f"warning: column {name!r} speaks of consent and is not read")
+    if csv.opted_out_count:
+        print_message(f"consent: {csv.opted_out_count} rows say no: whom they name is suppressed")
     _show_ignored_cells(csv)
     print_message(f"rows:    {len(csv.rows)} can be used, {len(csv.bad)} cannot")
     for bad in csv.bad[:MAX_EXAMPLES]:

@@ -41,7 +41,7 @@ async def write_output(
     storage: Storage, new: NewImport, csv: ReadCsv, output: Path
 ) -> OutputCounts:
     """Write every usable row with its lead's score; a lead named twice is paid once."""
-    imports = CommandImports(storage.ids, storage.clock)
+    imports = CommandImports(storage.address_key(), storage.ids, storage.clock)
     lead_ids = await imports.list_leads(storage.db, new.run_id)
     headers = [column.header for column in csv.columns]
     table = ResultTable(storage.scores.explain)

@@ -6,25 +6,13 @@ Everything that turns text into a value goes through here: files, the API, provi
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization.consent_words import rate_email
 from leadflood.contracts.normalization.fields import normalize
 from leadflood.contracts.normalization.lists import split_list
 from leadflood.contracts.normalization.phones import normalize_phone
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 
-_STATUS_WORDS = {
-    "verified": "valid",
-    "deliverable": "valid",
-    "ok": "valid",
-    "accept all": "catch_all",
-    "catch all": "catch_all",
-    "catch-all": "catch_all",
-    "unverified": "unknown",
-    "likely to engage": "unknown",
-    "guessed": "unknown",
-    "undeliverable": "invalid",
-    "bounced": "invalid",
-}
 _YEAR = 4
 """How many digits a year has."""
 
@@ -65,7 +53,8 @@ def _read(field: FieldName, text: str, region: str | None) -> Scalar | None:
     if field is FieldName.COMPANY_TECHNOLOGIES:
         return normalize(field, split_list(text))
     if field is FieldName.EMAIL_STATUS:
-        return normalize(field, _STATUS_WORDS.get(text.casefold(), text))
+        rating = rate_email(text)
+        return None if rating is None else rating.value
     if field is FieldName.COMPANY_FOUNDED:
         return int(text) if text.isascii() and text.isdigit() and len(text) == _YEAR else None
     return normalize(field, text)

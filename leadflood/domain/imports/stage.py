@@ -21,7 +21,7 @@ from leadflood.domain.imports.repository import (
 from leadflood.domain.imports.repository.imports import LockedImport
 from leadflood.domain.imports.repository.progress import Progress, UndoProgress
 from leadflood.domain.imports.rules.row_notes import add_notes, count_notes
-from leadflood.domain.imports.rules.row_parser import parse_row
+from leadflood.domain.imports.rules.row_reader import RowReader
 from leadflood.domain.imports.schemas.events import (
     ImportAdvanced,
     ImportCompleted,
@@ -34,9 +34,11 @@ from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
+from leadflood.domain.imports.service.consent_writer import ConsentSource, ConsentWriter
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.undo import UndoReach, undo_rows
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import code_of
@@ -47,16 +49,22 @@ from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 PART_ROWS = 500
+MOST_BROKEN = 20_000
+MAX_LINE = 2**31 - 1
 WAIT_SECONDS = 0.5
 
 Task = ImportPartWanted | UndoPartWanted
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Rows that wait, and their plan; None for an undo, which reads its rows when it commits."""
+    """Rows that wait, and their plan; None for an undo, which reads its rows when it commits.
+
+    `broken`: rows between them whose syntax is broken: they may say no all the same.
+    """
 
     plan: ImportPlan | None = None
     records: tuple[Record, ...] = ()
+    broken: tuple[Record, ...] = ()
 
 
 class ParsedPart(msgspec.Struct, frozen=True):
@@ -64,6 +72,7 @@ class ParsedPart(msgspec.Struct, frozen=True):
 
     plan: ImportPlan | None = None
     rows: tuple[ImportRow | BadRow, ...] = ()
+    broken: tuple[ImportRow | BadRow, ...] = ()
 
 
 class ImportStage(Stage[Task, Part, ParsedPart]):
@@ -73,15 +82,16 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
     task: ClassVar[Any] = Task
     default_policy: ClassVar[Policy] = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
 
-    def __init__(self, policy: Policy, ids: Ids, clock: Clock) -> None:
+    def __init__(self, policy: Policy, key: AddressKey, ids: Ids, clock: Clock) -> None:
         super().__init__(policy)
         self._leads = LeadWriter(ids)
+        self._consent = ConsentWriter(key, ids, clock)
         self._clock = clock
 
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
-        return cls(policy, parts.ids, parts.clock)
+        return cls(policy, parts.settings_of(AddressKey), parts.ids, parts.clock)
 
     @override
     async def load(
@@ -96,13 +106,15 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
             return Part()
         plan = await imports.find_plan(db, task.import_id)
         records = await row_table.list_waiting(db, task.import_id, task.after, PART_ROWS)
-        return Part(plan, records)
+        last = records[-1].number if len(records) == PART_ROWS else MAX_LINE
+        broken = await row_table.list_broken(db, task.import_id, task.after, last, MOST_BROKEN)
+        return Part(plan, records, broken)
 
     @override
     async def work(self, item: Part) -> Outcome[ParsedPart]:
         if item.plan is None:
             return Done(ParsedPart())
-        return Done(await to_thread.run_sync(_parse, item.plan, item.records))
+        return Done(await to_thread.run_sync(_parse, item.plan, item))
 
     @override
     async def commit(
@@ -139,6 +151,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         results = [*add_notes(result.results, good), *_reject_bad(part.rows)]
         if results:
             await row_table.record_results(tx, import_id, results)
+        opted_out_count = await self._write_consent(tx, locked, part, results)
         position = part.rows[-1].number if part.rows else locked.position
         is_last = len(part.rows) < PART_ROWS
         progress = Progress(
@@ -147,6 +160,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
             results=results,
             notes=count_notes(locked.notes, good),
             is_last=is_last,
+            opted_out_count=opted_out_count,
         )
         counts = await progress_table.advance_import(tx, progress, self._clock.now())
         has_enrichment = part.plan is not None and part.plan.enrich
@@ -155,6 +169,14 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
             ImportAdvanced(import_id, *counts),
             ImportCompleted(import_id) if is_last else ImportPartWanted(import_id, position),
         ]
+
+    async def _write_consent(
+        self, tx: Tx, locked: LockedImport, part: ParsedPart, results: Sequence[RowResult]
+    ) -> int:
+        if part.plan is None:
+            return 0
+        source = ConsentSource(locked.view.id, locked.view.name)
+        return await self._consent.write(tx, source, part.plan, [*part.rows, *part.broken], results)
 
     async def _write_leads(self, tx: Tx, import_id: UUID, part: ParsedPart) -> WrittenRows:
         good = [row for row in part.rows if isinstance(row, ImportRow)]
@@ -168,6 +190,9 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         reach = UndoReach(owner=owner, visibility=locked.undo_visibility)
         rows = await row_table.list_rows_to_undo(tx, import_id, locked.position, PART_ROWS)
         undone = await undo_rows(tx, import_id, reach, rows, now)
+        await self._consent.withdraw(
+            tx, import_id, {row.lead_id for row in rows}, locked.view.made_by
+        )
         position = rows[-1].number if rows else locked.position
         is_last = len(rows) < PART_ROWS
         progress = UndoProgress(
@@ -189,9 +214,13 @@ def _goes_on(view: ImportView, *, is_undo: bool) -> bool:
     return view.state is (ImportState.UNDOING if is_undo else ImportState.RUNNING)
 
 
-def _parse(plan: ImportPlan, records: Sequence[Record]) -> ParsedPart:
-    rows = [parse_row(record, plan.fields, plan.defaults, plan.order) for record in records]
-    return ParsedPart(plan, tuple(rows))
+def _parse(plan: ImportPlan, part: Part) -> ParsedPart:
+    reader = RowReader(plan)
+    rows, broken = (
+        tuple([reader.read(record) for record in records])
+        for records in (part.records, part.broken)
+    )
+    return ParsedPart(plan, rows, broken)
 
 
 def _reject_bad(rows: Sequence[ImportRow | BadRow]) -> list[RowResult]:

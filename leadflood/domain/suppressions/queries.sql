@@ -5,11 +5,14 @@ id, kind, hint, reason, source, added_by AS by, created_at, lifted_at, voided_at
 -- name: add_suppressions
 -- Insert suppressions; one live line per key.
 INSERT INTO suppression (id, kind, key, hint, reason, source, added_by, created_at)
-SELECT id, kind, key, hint, :reason::text, :source::text, :by::text, :now::timestamptz
-FROM unnest(:ids::uuid[], :kinds::text[], :keys::bytea[], :hints::text[])
-    AS line (id, kind, key, hint)
+SELECT id, kind, key, hint, reason, source, added_by, :now::timestamptz
+FROM unnest(
+    :ids::uuid[], :kinds::text[], :keys::bytea[], :hints::text[], :reasons::text[],
+    :sources::text[], :bys::text[]
+) AS line (id, kind, key, hint, reason, source, added_by)
 ORDER BY key
-ON CONFLICT (key) WHERE lifted_at IS NULL DO NOTHING;
+ON CONFLICT (key) WHERE lifted_at IS NULL DO NOTHING
+RETURNING key;
 
 -- name: find_suppression
 -- The live line of a key.
@@ -128,6 +131,13 @@ WHERE channel = :channel::text AND withdrawn_at IS NULL
             AND own.withdrawn_at IS NULL)
         OR key = ANY(:keys::bytea[]))
 RETURNING id;
+
+-- name: withdraw_sourced_opt_ins!
+-- Agreements of these leads that came from one source.
+UPDATE opt_in SET
+    withdrawn_at = :now::timestamptz, withdrawn_by = :by::text, withdrawn_reason = :reason::text
+WHERE withdrawn_at IS NULL AND lead_id = ANY(:lead_ids::uuid[])
+    AND starts_with(source, :source::text);
 
 -- name: replace_opt_ins
 -- End a lead's agreement on a channel, and those of its other records to the same address, for a

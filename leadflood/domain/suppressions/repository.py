@@ -25,6 +25,14 @@ from leadflood.engine.db.tx import Reader, Tx
 SQL = load_queries(__file__)
 
 
+class SuppressionOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """The reason, source and author of suppressions."""
+
+    reason: str
+    source: str
+    by: str
+
+
 class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
     """A line to add to the suppression list; `key` is the hash of what it stops."""
 
@@ -32,6 +40,7 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
     kind: SuppressionKind
     key: bytes
     hint: str
+    origin: SuppressionOrigin
 
 
 class KeyedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,14 +50,6 @@ class KeyedLine(msgspec.Struct, frozen=True, kw_only=True):
     kind: SuppressionKind
     hint: str
     key: bytes
-
-
-class SuppressionOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """The reason, source and author of suppressions."""
-
-    reason: str
-    source: str
-    by: str
 
 
 class LeadOptIn(msgspec.Struct, frozen=True):
@@ -74,20 +75,21 @@ class UnsubscribeToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add_suppressions(
-    tx: Tx, lines: Sequence[NewSuppression], origin: SuppressionOrigin, now: datetime
-) -> None:
-    """Add lines to the suppression list; those that are on it keep their line."""
-    await tx.execute(
+    tx: Tx, lines: Sequence[NewSuppression], now: datetime
+) -> frozenset[bytes]:
+    """Add lines to the suppression list; return the hashes of those that were not on it."""
+    rows = await tx.fetch(
         SQL.add_suppressions,
-        reason=origin.reason,
-        source=origin.source,
-        by=origin.by,
         now=now,
         ids=[line.id for line in lines],
         kinds=[line.kind.value for line in lines],
         keys=[line.key for line in lines],
         hints=[line.hint for line in lines],
+        reasons=[clean(line.origin.reason) for line in lines],
+        sources=[clean(line.origin.source) for line in lines],
+        bys=[line.origin.by for line in lines],
     )
+    return frozenset(row["key"] for row in rows)
 
 
 async def find_suppression(db: Reader, key: bytes) -> SuppressionView | None:
@@ -223,6 +225,20 @@ async def withdraw_opt_ins(tx: Tx, withdrawal: OptInWithdrawal, now: datetime) -
         now=now,
     )
     return len(rows)
+
+
+async def withdraw_sourced_opt_ins(
+    tx: Tx, lead_ids: Sequence[UUID], source: str, origin: SuppressionOrigin, now: datetime
+) -> None:
+    """Withdraw agreements of leads whose source begins so; `origin` says who does it, and why."""
+    await tx.execute(
+        SQL.withdraw_sourced_opt_ins,
+        lead_ids=list(lead_ids),
+        source=source,
+        by=origin.by,
+        reason=origin.reason,
+        now=now,
+    )
 
 
 async def list_opt_ins(db: Reader, lead_ids: Sequence[UUID]) -> list[LeadOptIn]:

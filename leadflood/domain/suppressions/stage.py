@@ -63,27 +63,26 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
     ) -> Sequence[FollowUp]:
         """Add the lines of everybody at once, by the provider that they asked."""
         now = self._clock.now()
-        for provider in sorted({finished.task.provider for finished in tasks}):
-            lines = [
-                line
-                for finished in tasks
-                if finished.task.provider == provider and isinstance(finished.outcome, Done)
-                for line in self._lines(finished.outcome.result)
-            ]
-            origin = SuppressionOrigin(
-                reason="asked to be left alone", source=provider, by="the person"
-            )
-            ordered = sorted(lines, key=lambda line: line.key)
-            await repository.add_suppressions(tx, ordered, origin, now)
+        lines = [
+            line
+            for finished in tasks
+            if isinstance(finished.outcome, Done)
+            for line in self._lines(finished.outcome.result, finished.task.provider)
+        ]
+        await repository.add_suppressions(tx, lines, now)
         return ()
 
-    def _lines(self, profile: LeadProfile) -> Iterator[NewSuppression]:
+    def _lines(self, profile: LeadProfile, provider: str) -> Iterator[NewSuppression]:
         """List what stops every lead that is this person, and their address."""
-        for lead_id in profile.members:
-            yield self._line(SuppressionKind.LEAD, self._hasher.hash_lead(lead_id), str(lead_id))
+        origin = SuppressionOrigin(
+            reason="asked to be left alone", source=provider, by="the person"
+        )
+        keys = [
+            (SuppressionKind.LEAD, self._hasher.hash_lead(lead_id), str(lead_id))
+            for lead_id in profile.members
+        ]
         if email := profile.text(FieldName.EMAIL):
             key = self._hasher.hash_address(Channel.EMAIL, email)
-            yield self._line(SuppressionKind.ADDRESS, key, mask_address(email))
-
-    def _line(self, kind: SuppressionKind, key: bytes, hint: str) -> NewSuppression:
-        return NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint)
+            keys.append((SuppressionKind.ADDRESS, key, mask_address(email)))
+        for kind, key, hint in keys:
+            yield NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint, origin=origin)

@@ -694,6 +694,7 @@ async def test_a_preview_shows_the_outcomes_and_writes_nothing(
         "skipped": 0,
         "duplicateInFile": 1,
         "bad": 2,
+        "optedOut": 0,
     }
     assert [row["number"] for row in view["badRows"]] == [5, 6]
     assert view["badRows"][0]["reason"] == "'no address' is no e-mail address"

@@ -56,6 +56,40 @@ def test_a_sheet_of_a_workbook_is_scored(cli: Cli, output: Path, tmp_path: Path)
     assert rows_of(output)[0]["Email"] == "a@june.example"
 
 
+def test_who_said_no_in_the_file_is_suppressed(cli: Cli, output: Path, tmp_path: Path) -> None:
+    input_file = tmp_path / "k01.csv"
+    raw = (CSV_DATA / "messy" / "k01_optout_salesforce.csv").read_bytes()
+    input_file.write_bytes(raw.replace(b"-t0", b"-cli"))
+    command = ["run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json"]
+
+    result = cli(*command)
+    lines = cli("suppress", "list", "--json").json
+
+    assert result.code == 0, result.err
+    assert "consent: 2 rows say no: whom they name is suppressed" in result.err
+    assert {(line["kind"], line["reason"]) for line in lines} == {
+        (kind, reason)
+        for kind in ("address", "lead")
+        for reason in ("Email Opt Out: '1'", "Lead Status: 'Unsubscribed'")
+    }
+
+
+def test_a_column_that_speaks_of_consent_holds_a_run_until_it_is_read(
+    cli: Cli, output: Path, tmp_path: Path
+) -> None:
+    input_file = write_lines(tmp_path / "gdpr.csv", ["email,GDPR", "ann@gdpr.example,given"])
+    command = ["run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json"]
+
+    refused = cli(*command)
+    mapped = cli(*command, "--column", "GDPR=opt_out", "--dry-run")
+    waved = cli(*command, "--ignore-consent-column", "GDPR")
+
+    assert refused.code != 0
+    assert "'GDPR' speaks of consent and is not read" in refused.err
+    assert mapped.code == 0
+    assert (waved.code, waved.json["runId"] is not None) == (0, True), waved.err
+
+
 def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Path) -> None:
     input_file = CSV_DATA / "hubspot_b.csv"
 

@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.imports.rules.consent_check import warn_of_unread
+from leadflood.domain.imports.rules.consent_scan import list_unread_consent
 from leadflood.domain.imports.rules.row_notes import summarize_notes
 from leadflood.domain.imports.schemas.columns import Column, FileColumns, Subject
 from leadflood.domain.imports.schemas.mappings import ImportMapping, ImportPlan
@@ -76,8 +78,13 @@ class LockedImport(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[NoteCount, ...] = ()
 
 
-async def add_import(tx: Tx, new: NewImport, file: ReadCsv, now: datetime) -> bool:
-    """Add a file that a command reads; return False when its run has it already."""
+async def add_import(
+    tx: Tx, new: NewImport, file: ReadCsv, opted_out_count: int, now: datetime
+) -> bool:
+    """Add a file that a command reads; return False when its run has it already.
+
+    `opted_out_count`: how many of its bad rows say no.
+    """
     columns = [
         msgspec.structs.replace(column, guess=field)
         for column, field in zip(file.columns, file.fields, strict=True)
@@ -96,6 +103,7 @@ async def add_import(tx: Tx, new: NewImport, file: ReadCsv, now: datetime) -> bo
         warnings=[make_storable(warning) for warning in file.warnings],
         good_count=len(file.rows),
         bad_count=len(file.bad),
+        opted_out_count=opted_out_count,
         icp_id=new.icp_id,
         now=now,
     )
@@ -265,6 +273,8 @@ def _view(row: Row) -> ImportView:
     row_count = row["good_count"] + row["bad_count"]
     counts = _counts(row, row_count)
     done_count = row_count - counts.waiting
+    columns = _decode_columns(row["mapping"])
+    unread = _unread_consent(columns, checked)
     return ImportView(
         **{name: row[name] for name in _COPIED},
         id=row["run_id"],
@@ -273,7 +283,8 @@ def _view(row: Row) -> ImportView:
         columns=columns,
         subject=Subject(row["subject"]),
         sheets=tuple(row["sheets"]),
-        warnings=tuple(row["warnings"]),
+        warnings=(*row["warnings"], *warn_of_unread(unread)),
+        unread_consent_columns=unread,
         row_count=row_count,
         counts=counts,
         progress=round(done_count / row_count, 4) if row_count else 1.0,
@@ -285,6 +296,12 @@ def _view(row: Row) -> ImportView:
     )
 
 
+def _unread_consent(columns: Sequence[Column], checked: CheckedMapping | None) -> tuple[str, ...]:
+    if checked is None:
+        return list_unread_consent(columns, [column.guess for column in columns], ())
+    return list_unread_consent(columns, checked.plan.fields, checked.mapping.ignore_consent_columns)
+
+
 def _counts(row: Row, row_count: int) -> ImportCounts:
     counts = {name: row[f"{name}_count"] for name in ("created", "updated", "duplicate", "skipped")}
     done_count = sum(counts.values()) + row["bad_count"]
@@ -294,4 +311,5 @@ def _counts(row: Row, row_count: int) -> ImportCounts:
         waiting=max(row_count - done_count, 0),
         undone=row["undone_count"],
         kept=row["kept_count"],
+        opted_out=row["opted_out_count"],
     )

@@ -23,6 +23,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far an import is after a part of it, which ended in `results`.
 
     `notes` are those of all parts so far.
+    `opted_out_count`: how many of its rows say no.
     """
 
     import_id: UUID
@@ -30,6 +31,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     results: Sequence[RowResult]
     notes: Sequence[NoteCount]
     is_last: bool
+    opted_out_count: int = 0
 
 
 class UndoProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +84,7 @@ async def advance_import(tx: Tx, progress: Progress, now: datetime) -> tuple[int
         bad=outcomes.count(RowState.BAD),
         notes=_encode(progress.notes).decode(),
         hidden=sum(is_hidden(result) for result in progress.results),
+        opted_out=progress.opted_out_count,
         is_last=progress.is_last,
         now=now,
     )

@@ -2,13 +2,13 @@
 -- A file is imported once per run; a second try adds nothing.
 INSERT INTO import (
     run_id, name, sha256, encoding, delimiter, sheet, sheets, mapping, subject, warnings,
-    good_count, bad_count, created_at, state, icp_id, is_undoable, started_at
+    good_count, bad_count, opted_out_count, created_at, state, icp_id, is_undoable, started_at
 )
 VALUES (
     :run_id::uuid, :name::text, :sha256::bytea, :encoding::text, :delimiter::text,
     :sheet::text, :sheets::text[],
     :mapping::text, :subject::text, :warnings::text[], :good_count::int, :bad_count::int,
-    :now::timestamptz, 'running', :icp_id::uuid, true, :now::timestamptz
+    :opted_out_count::int, :now::timestamptz, 'running', :icp_id::uuid, true, :now::timestamptz
 )
 ON CONFLICT (run_id) DO NOTHING
 RETURNING run_id;
@@ -101,7 +101,8 @@ SELECT
     run_id, version, state, name, sha256, byte_count, encoding, delimiter, sheet, sheets, mapping,
     subject, warnings,
     good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
-    undone_count, kept_count, is_undoable, notes, plan, icp_id, owner, made_by, code, created_at,
+    undone_count, kept_count, opted_out_count, is_undoable, notes, plan, icp_id, owner, made_by,
+    code, created_at,
     started_at, ended_at, job_id, undo_job_id
 FROM import
 WHERE run_id = ANY(:ids::uuid[]) AND (:owner::text IS NULL OR owner = :owner::text);
@@ -112,7 +113,8 @@ SELECT
     run_id, version, state, name, sha256, byte_count, encoding, delimiter, sheet, sheets, mapping,
     subject, warnings,
     good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
-    undone_count, kept_count, is_undoable, notes, plan, icp_id, owner, made_by, code, created_at,
+    undone_count, kept_count, opted_out_count, is_undoable, notes, plan, icp_id, owner, made_by,
+    code, created_at,
     started_at, ended_at, job_id, undo_job_id, undo_owner, place
 FROM import
 WHERE run_id = :id::uuid AND (:owner::text IS NULL OR owner = :owner::text)
@@ -172,6 +174,7 @@ UPDATE import SET
     duplicate_count = duplicate_count + :duplicate::int,
     good_count = good_count - :bad::int, bad_count = bad_count + :bad::int,
     hidden_count = hidden_count + :hidden::int,
+    opted_out_count = opted_out_count + :opted_out::int,
     state = CASE WHEN :is_last::bool THEN 'completed' ELSE 'running' END, code = NULL,
     ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz END,
     notes = :notes::text, version = version + 1
@@ -198,6 +201,13 @@ WHERE run_id = :id::uuid AND state IN ('running', 'undoing');
 -- A file that a command has read is in.
 UPDATE import SET state = 'completed', ended_at = :now::timestamptz, version = version + 1
 WHERE run_id = :id::uuid AND state = 'running';
+
+-- name: list_broken
+-- Rows in a range of lines whose syntax is broken.
+SELECT number, raw, reason FROM import_row
+WHERE run_id = :run_id::uuid AND outcome = 'bad' AND number > :after::int AND number <= :last::int
+ORDER BY number
+LIMIT :limit::int;
 
 -- name: list_waiting
 -- The next rows without an outcome.
@@ -307,7 +317,9 @@ SELECT message.lead_id, 'decided' FROM message
 WHERE message.lead_id = ANY(:lead_ids::uuid[])
     AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'))
 UNION ALL
-SELECT opt_in.lead_id, 'agreed' FROM opt_in WHERE opt_in.lead_id = ANY(:lead_ids::uuid[]);
+SELECT opt_in.lead_id, 'agreed' FROM opt_in
+WHERE opt_in.lead_id = ANY(:lead_ids::uuid[])
+    AND NOT starts_with(opt_in.source, 'import ' || :run_id::uuid || ',');
 
 -- name: find_pointers
 -- What these leads are merged into.

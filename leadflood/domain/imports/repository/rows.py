@@ -106,6 +106,14 @@ async def list_waiting(db: Reader, import_id: UUID, after: int, limit: int) -> t
     return tuple([Record(row["number"], _decode_cells(row["raw"])) for row in rows])
 
 
+async def list_broken(
+    db: Reader, import_id: UUID, after: int, last: int, limit: int
+) -> tuple[Record, ...]:
+    """List the rows of a range of lines whose syntax is broken."""
+    rows = await db.fetch(SQL.list_broken, run_id=import_id, after=after, last=last, limit=limit)
+    return tuple([Record(row["number"], _decode_cells(row["raw"]), row["reason"]) for row in rows])
+
+
 async def list_rows(
     db: Reader, import_id: UUID, state: RowState | None, after: int, limit: int
 ) -> list[RowView]:

@@ -6,6 +6,8 @@ import msgspec
 
 from leadflood.domain.imports.rules.cell_kinds import is_filled, kind_of_column, share_of
 from leadflood.domain.imports.rules.column_words import WEAK, find_meaning, header_key
+from leadflood.domain.imports.rules.consent import guess_by_header
+from leadflood.domain.imports.rules.consent_columns import guess_status_field, speaks_of_consent
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import CellKind
 
@@ -115,13 +117,19 @@ def _cells_of(index: int, sample: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _read_header(header: str, cells: Sequence[str]) -> ReadColumn:
-    """Return what a header says, unless its cells contradict it."""
+    """Return what a header says, unless its cells contradict it.
+
+    What speaks of consent is that, or nothing: it is never read by its cells as anything else.
+    """
     kind = kind_of_column(cells)
+    if speaks_of_consent(header):
+        return ReadColumn(field=guess_by_header(header, cells), kind=kind)
     meaning = find_meaning(header)
-    if meaning is None:
-        return ReadColumn(field=None, kind=kind, is_known=False)
+    if meaning is None or meaning.field is None:
+        status = guess_status_field(header)
+        return ReadColumn(field=status, kind=kind, is_known=bool(meaning or status))
     column = ReadColumn(field=meaning.field, rank=meaning.rank, kind=kind)
-    if meaning.field is None or kind is None:
+    if kind is None:
         return column
     if kind is CellKind.SALUTATION and meaning.field is not ColumnField.EXTERNAL_ID:
         return msgspec.structs.replace(column, field=None)

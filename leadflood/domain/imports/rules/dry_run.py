@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.rules.consent import says_no
+from leadflood.domain.imports.rules.consent_check import warn_of_unread
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
 from leadflood.domain.imports.rules.row_outcomes import FOREIGN_LEAD, NOT_READ
 from leadflood.domain.imports.schemas.mappings import ImportPlan
@@ -35,11 +37,13 @@ class DryRun:
         self._notes: tuple[NoteCount, ...] = ()
         self._named: set[object] = set()
         self._row_count = 0
+        self._opted_out_count = 0
 
     def add(self, rows: Sequence[ImportRow | BadRow], results: Iterable[RowResult]) -> None:
         """Count what becomes of rows; `results` are those of the rows that can be used."""
         by_number = {result.number: result for result in results}
         self._row_count += len(rows)
+        self._opted_out_count += sum(map(says_no, rows))
         self._notes = count_notes(self._notes, [row for row in rows if isinstance(row, ImportRow)])
         for row in rows:
             if isinstance(row, BadRow):
@@ -74,6 +78,7 @@ class DryRun:
                     reason=result.reason,
                     values=row.values,
                     notes=row.notes,
+                    consent=tuple(statement.evidence for statement in row.consent),
                 )
             )
 
@@ -101,9 +106,13 @@ class DryRun:
                 skipped=skipped,
                 duplicate_in_file=self._counts[RowState.DUPLICATE],
                 bad=bad_count,
+                opted_out=self._opted_out_count,
             ),
             bad_rows=tuple(bad_rows[:SHOWN_BAD_ROWS]),
             sample=tuple(self._sample),
             notes=summarize_notes(self._notes, view.columns, self._plan.fields),
-            warnings=(_OTHERS,) if self._plan.visibility.is_limited else (),
+            warnings=(
+                *([_OTHERS] if self._plan.visibility.is_limited else []),
+                *warn_of_unread(view.unread_consent_columns),
+            ),
         )

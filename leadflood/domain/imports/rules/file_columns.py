@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 from leadflood.domain.imports.rules.column_mapping import read_columns, warn_of_columns
+from leadflood.domain.imports.rules.consent_columns import speaks_of_consent
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.subject import SubjectGuess, fields_for
 from leadflood.domain.imports.schemas.columns import Column, FileColumns
@@ -33,6 +34,7 @@ def describe_columns(file: CsvFile) -> FileColumns:
             samples=_samples(sample, index),
             looks_like=column.kind,
             rank=column.rank,
+            speaks_of_consent=speaks_of_consent(header),
         )
         for index, (name, header, field, column) in enumerate(
             zip(names, file.headers, fields, read, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.rules.consent import is_clear
 from leadflood.domain.imports.rules.row_parser import is_identifying
 from leadflood.domain.imports.rules.subject import fields_for
 from leadflood.domain.imports.schemas.column_fields import ColumnField
@@ -30,6 +31,12 @@ def check_mapping(
     """Return the plan that a mapping means. Raises: Invalid with every field that breaks a rule."""
     problems: list[FieldProblem] = []
     fields = map_columns(columns, mapping.columns, mapping.subject, problems)
+    names = {column.name for column in columns}
+    problems += [
+        FieldProblem(f"ignoreConsentColumns[{index}]", "the file has no such column")
+        for index, name in enumerate(mapping.ignore_consent_columns)
+        if name not in names
+    ]
     defaults = _check_defaults(mapping.defaults, problems)
     has_id = ColumnField.EXTERNAL_ID in fields
     if not has_id and not is_identifying(_value_fields([*fields, *defaults])):
@@ -47,6 +54,7 @@ def check_mapping(
         )
     return ImportPlan(
         fields=fields,
+        headers=tuple(column.header for column in columns),
         order=order_columns(columns, fields),
         defaults=defaults,
         on_duplicate=importer.complete(mapping).on_duplicate or OnDuplicate.SKIP,
@@ -102,9 +110,16 @@ def _check_defaults(
     problems += [
         FieldProblem(f"defaults.{field.value}", "is not understood")
         for field, text in stripped.items()
-        if field.value_field is None or read_cell(field.value_field, text).value is None
+        if not _is_default(field, text)
     ]
     return stripped
+
+
+def _is_default(field: ColumnField, text: str) -> bool:
+    """Whether a text may fill the empty cells of a field; an id is never that of all rows."""
+    if field.value_field is not None:
+        return read_cell(field.value_field, text).value is not None
+    return field is not ColumnField.EXTERNAL_ID and bool(text) and is_clear(field, text)
 
 
 def _value_fields(fields: Iterable[ColumnField | None]) -> set[FieldName]:

@@ -13,9 +13,9 @@ from leadflood.contracts.normalization.profiles import normalize_company_linkedi
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.row_shape import find_shift, shape_notes
-from leadflood.domain.imports.schemas.column_fields import CONSENT_FIELDS, ColumnField
+from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.records import Record
-from leadflood.domain.imports.schemas.rows import BadRow, ConsentCell, ImportRow
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
 
 _UNIDENTIFIED = (
     "nothing tells who this is: an e-mail, a LinkedIn address, an external id, a name with a"
@@ -37,22 +37,15 @@ def parse_row(
 
     `order` says which of two columns for one field is read first; empty: as they stand.
     """
-    problem = (
-        record.problem or _surplus_cells(record, len(fields)) or find_shift(record.cells, fields)
-    )
+    problem = find_fault(record, fields)
     if problem is not None:
         return BadRow(number=record.number, reason=problem, raw=record.cells)
     texts: dict[ColumnField, str] = {}
-    consent: list[ConsentCell] = []
     for column in order or range(len(fields)):
         field = fields[column]
         if field is None or column >= len(record.cells):
             continue
-        if not (text := clean_text(record.cells[column])):
-            continue
-        if field in CONSENT_FIELDS:
-            consent.append(ConsentCell(column, field, text))
-        else:
+        if text := clean_text(record.cells[column]):
             texts.setdefault(field, text)
     email = texts.get(ColumnField.EMAIL)
     if email is not None and normalize_email(email) is None:
@@ -68,8 +61,12 @@ def parse_row(
         raw=record.cells,
         notes=(*shape_notes(record.cells, fields), *notes),
         external_id=external_id,
-        consent=tuple(consent),
     )
+
+
+def find_fault(record: Record, fields: Sequence[ColumnField | None]) -> str | None:
+    """Return why the cells of a row are not those of their columns; None: they are."""
+    return record.problem or _surplus_cells(record, len(fields)) or find_shift(record.cells, fields)
 
 
 def _surplus_cells(record: Record, column_count: int) -> str | None:

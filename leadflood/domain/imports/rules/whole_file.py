@@ -3,13 +3,16 @@
 import hashlib
 import io
 
+from leadflood.domain.imports.rules.consent import says_no
+from leadflood.domain.imports.rules.consent_scan import ConsentScan, list_unread_consent
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.mapping_check import map_columns, order_columns
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
-from leadflood.domain.imports.rules.row_parser import parse_row
+from leadflood.domain.imports.rules.row_reader import RowReader
 from leadflood.domain.imports.rules.table_file import open_table_file
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Column, ColumnChoice
+from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, ReadCsv
 from leadflood.engine.errors import FieldProblem, Invalid
 
@@ -26,10 +29,15 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
     bad_rows: list[BadRow] = []
     with open_table_file(io.BytesIO(raw), sheet) as file:
         described = describe_columns(file)
-        fields = _choose(described.columns, choice)
-        order = order_columns(described.columns, fields)
-        for record in file.records:
-            row = parse_row(record, fields, order=order)
+        records = list(file.records)
+        scan = ConsentScan(described.columns)
+        for record in records:
+            scan.look_at(record)
+        columns = scan.describe()
+        fields = _choose(columns, choice)
+        reader = RowReader(_plan(columns, fields))
+        for record in records:
+            row = reader.read(record)
             if isinstance(row, ImportRow):
                 rows.append(row)
             else:
@@ -37,17 +45,27 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
     return ReadCsv(
         rows=tuple(rows),
         bad=tuple(bad_rows),
-        columns=described.columns,
+        columns=columns,
         fields=fields,
         subject=choice.subject or described.subject,
-        notes=summarize_notes(count_notes((), rows), described.columns, fields),
+        notes=summarize_notes(count_notes((), rows), columns, fields),
         warnings=(*file.format.warnings, *described.warnings),
         encoding=file.format.encoding,
         delimiter=file.format.delimiter,
         sheet=file.format.sheet,
         sheets=file.format.sheets,
         skipped_lines=file.skipped_lines,
+        opted_out_count=sum(map(says_no, rows)) + sum(map(says_no, bad_rows)),
+        unread_consent=list_unread_consent(columns, fields, choice.ignored_consent),
         sha256=hashlib.sha256(raw).digest(),
+    )
+
+
+def _plan(columns: tuple[Column, ...], fields: tuple[ColumnField | None, ...]) -> ImportPlan:
+    return ImportPlan(
+        fields=fields,
+        headers=tuple(column.header for column in columns),
+        order=order_columns(columns, fields),
     )
 
 
@@ -55,6 +73,11 @@ def _choose(columns: tuple[Column, ...], choice: ColumnChoice) -> tuple[ColumnFi
     problems: list[FieldProblem] = []
     guesses = map_columns(columns, None, choice.subject, problems)
     named = {column.name: guess for column, guess in zip(columns, guesses, strict=True)}
+    problems += [
+        FieldProblem(name, "the file has no such column")
+        for name in choice.ignored_consent
+        if name not in named
+    ]
     fields = map_columns(columns, named | choice.changes, None, problems)
     if problems:
         raise Invalid.of(

@@ -38,6 +38,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     - `samples`: its first filled cells.
     - `looks_like`: what most of its cells look like; null: nothing in particular.
     - `rank`: of two columns for one field the lower is used, the other fills its empty cells.
+    - `speaks_of_consent`: whether its header or a cell speaks of consent: it is read, or waved
+      through by name.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     samples: tuple[str, ...] = ()
     looks_like: CellKind | None = None
     rank: int = 0
+    speaks_of_consent: bool = False
 
 
 class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +56,12 @@ class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     - `changes`: the fields of columns by their names; None: the column is left out.
     - `subject`: what the rows are; None: as guessed.
+    - `ignored_consent`: columns that speak of consent and are left unread, by their names.
     """
 
     changes: dict[str, ColumnField | None] = {}
     subject: Subject | None = None
+    ignored_consent: tuple[str, ...] = ()
 
 
 class FileColumns(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ class ImportMapping(
     `skip`. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
     `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
     `source`: the system that the file is from; an external id is one lead's alone in its source.
+    `ignoreConsentColumns` names columns that speak of consent and are left unread all the same.
     """
 
     columns: dict[Name, ColumnField | None] | None = None
@@ -50,6 +51,7 @@ class ImportMapping(
     owner_id: UUID | None = None
     tags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)] = ()
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] = "file"
+    ignore_consent_columns: Annotated[tuple[Name, ...], msgspec.Meta(max_length=500)] = ()
 
 
 class Importer(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,7 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A mapping that was checked.
 
     - `fields`: the field of each column; None: it is left out.
+    - `headers`: the headers of the columns.
     - `order`: the places of columns in the order in which they are read; empty: as they stand.
     - `defaults`: what fills empty cells.
     - `on_duplicate`: what is done with a row whose person is a lead already.
@@ -93,6 +96,7 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fields: tuple[ColumnField | None, ...]
+    headers: tuple[str, ...] = ()
     order: tuple[int, ...] = ()
     defaults: dict[ColumnField, str] = {}
     on_duplicate: OnDuplicate = OnDuplicate.UPDATE

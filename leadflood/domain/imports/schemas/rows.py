@@ -1,16 +1,20 @@
 """Rows of files: as they are read, and what becomes of them."""
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.values import FieldName
+from leadflood.contracts.values import Channel, FieldName, OptOutChannel
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Column, Subject
 from leadflood.domain.imports.schemas.notes import NoteSummary
 from leadflood.domain.leads.schemas.identity import IdentityKey
+
+Address = tuple[Channel, str]
+"""An address and how it is written to; a number's channel is WhatsApp."""
 
 
 class RowState(StrEnum):
@@ -32,12 +36,23 @@ class RowState(StrEnum):
     KEPT = "kept"
 
 
-class ConsentCell(msgspec.Struct, frozen=True):
-    """A filled cell of a column that speaks of consent; `column` is its place, from 0."""
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cell says of consent.
 
-    column: int
-    field: ColumnField
-    text: str
+    - `evidence`: the column and the cell, as they stand in the file.
+    - `agrees`: whether it is a yes; else it is a no.
+    - `channels`: what it is said of.
+    - `is_of_address`: whether it is said of the address alone, not of the person.
+    - `wording`: what they agreed to; empty: the file does not say.
+    - `obtained_at`: when they agreed; None: the file does not say.
+    """
+
+    evidence: str
+    agrees: bool = False
+    channels: frozenset[OptOutChannel] = frozenset({OptOutChannel.ALL})
+    is_of_address: bool = False
+    wording: str = ""
+    obtained_at: datetime | None = None
 
 
 class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +64,7 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     - `notes`: the cells that were not understood and left out, by their field's name.
     - `external_id`: its id in the system that the file is from; None: it has none.
     - `consent`: what it says of consent.
+    - `addresses`: every address in it that consent is about.
     """
 
     number: int
@@ -56,15 +72,18 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     raw: tuple[str, ...]
     notes: tuple[str, ...] = ()
     external_id: str | None = None
-    consent: tuple[ConsentCell, ...] = ()
+    consent: tuple[Statement, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
 
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that cannot be used, why, and as it stands in the file."""
+    """A row that cannot be used, why, and as it stands in the file; see `ImportRow`."""
 
     number: int
     reason: str
     raw: tuple[str, ...]
+    consent: tuple[Statement, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
 
 class RowResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +136,8 @@ class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
 
     `sheet` is the one that is read of a workbook's `sheets`; None: it is no workbook.
     `fields` are those of its columns; None: the column is left out.
+    `unread_consent`: the columns that speak of consent, and nothing is read of them.
+    `opted_out_count`: how many of its rows say no.
     """
 
     rows: tuple[ImportRow, ...]
@@ -132,3 +153,5 @@ class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
     sheets: tuple[str, ...]
     skipped_lines: tuple[str, ...]
     sha256: bytes
+    unread_consent: tuple[str, ...] = ()
+    opted_out_count: int = 0

@@ -36,7 +36,11 @@ class NewImport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many rows have which outcome; `waiting` have none yet."""
+    """How many rows have which outcome; `waiting` have none yet.
+
+    `opted_out`: rows that say no, whatever became of them: whom they name is suppressed, and stays
+    so after an undo.
+    """
 
     created: int
     updated: int
@@ -46,6 +50,7 @@ class ImportCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     waiting: int
     undone: int = 0
     kept: int = 0
+    opted_out: int = 0
 
 
 class SameFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -66,8 +71,9 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     `savedMapping`: how files with these headers were read before; null: none was saved, or it was
     started already.
     `notes`: what was not understood of the cells of the rows that are in, or changed, by column.
-    `mapping` null: none was given yet. `progress` is the part of the rows that have their end.
-    `code` null: it has not failed.
+    `unreadConsentColumns` speak of consent and are not read: the import starts once they are mapped
+    or named in `ignoreConsentColumns`. `mapping` null: none was given yet. `progress` is the part
+    of the rows that have their end. `code` null: it has not failed.
     """
 
     id: UUID
@@ -83,6 +89,7 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     columns: tuple[Column, ...]
     subject: Subject
     warnings: tuple[str, ...]
+    unread_consent_columns: tuple[str, ...]
     row_count: int
     counts: ImportCounts
     notes: tuple[NoteSummary, ...]
@@ -106,7 +113,8 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class PreviewRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How a row would be read, what would become of it, and why where that needs a reason.
 
-    `notes` name the cells that are not understood, or changed.
+    `notes` name the cells that are not understood, or changed. `consent`: what it says of consent,
+    as the column and the cell say it.
     """
 
     number: int
@@ -115,10 +123,14 @@ class PreviewRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str | None
     values: dict[FieldName, str | int | float | bool | tuple[str, ...]]
     notes: tuple[str, ...]
+    consent: tuple[str, ...] = ()
 
 
 class PreviewCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The expected outcome of the rows looked at; `alreadyKnown` are `updated` and `skipped`."""
+    """The expected outcome of the rows looked at; `alreadyKnown` are `updated` and `skipped`.
+
+    `optedOut` of them say no.
+    """
 
     new: int = 0
     already_known: int = 0
@@ -126,6 +138,7 @@ class PreviewCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     skipped: int = 0
     duplicate_in_file: int = 0
     bad: int = 0
+    opted_out: int = 0
 
 
 class ImportPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

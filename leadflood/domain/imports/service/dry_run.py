@@ -13,7 +13,7 @@ from anyio import to_thread
 from leadflood.domain.imports.repository import imports, rows as row_table
 from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun
 from leadflood.domain.imports.rules.mapping_check import check_mapping
-from leadflood.domain.imports.rules.row_parser import parse_row
+from leadflood.domain.imports.rules.row_reader import RowReader
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping, ImportPlan
 from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowState
@@ -74,4 +74,5 @@ class ImportPreviews:
 
 
 def _parse(plan: ImportPlan, records: Sequence[Record]) -> list[ImportRow | BadRow]:
-    return [parse_row(record, plan.fields, plan.defaults, plan.order) for record in records]
+    reader = RowReader(plan)
+    return [reader.read(record) for record in records]

@@ -18,6 +18,8 @@ from leadflood.domain.imports.repository import (
     saved_mappings,
 )
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport
+from leadflood.domain.imports.rules.consent_check import require_consent_read
+from leadflood.domain.imports.rules.consent_scan import list_unread_consent
 from leadflood.domain.imports.rules.fingerprints import fingerprint_of, fit_mapping
 from leadflood.domain.imports.rules.mapping_check import check_mapping
 from leadflood.domain.imports.schemas.events import (
@@ -178,6 +180,11 @@ class ImportService:
         require_not_started(view, "upload the file again to import it again")
         checked = _mapping_of(locked, importer)
         _require_rights(checked.mapping, importer)
+        require_consent_read(
+            list_unread_consent(
+                view.columns, checked.plan.fields, checked.mapping.ignore_consent_columns
+            )
+        )
         await self._start(uow.tx, view, checked, importer.opener)
         events = [ImportStarted(import_id), ImportPartWanted(import_id, 0)]
         (job_id,) = await uow.publish(events, run_id=import_id)

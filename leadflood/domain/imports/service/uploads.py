@@ -19,6 +19,7 @@ from leadflood.contracts.normalization.text import MAX_TEXT
 from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow
+from leadflood.domain.imports.rules.consent_scan import ConsentScan
 from leadflood.domain.imports.rules.csv_reader import CsvFormat
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.file_kind import is_workbook
@@ -206,13 +207,14 @@ def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
     """Read all rows into another file. Raises: Invalid."""
     with open_table_file(upload.file, upload.sheet) as file:
         columns = describe_columns(file)
-        odd_rows = OddRows(len(file.headers))
-        good_count, bad_count = _write_rows(odd_rows.watch(file.records), target)
+        odd_rows, scan = OddRows(len(file.headers)), ConsentScan(columns.columns)
+        records = scan.watch(odd_rows.watch(file.records))
+        good_count, bad_count = _write_rows(records, target)
         target.seek(0)
         return ReadFile(
             upload=upload,
             format=file.format,
-            columns=columns,
+            columns=msgspec.structs.replace(columns, columns=scan.describe()),
             skipped_lines=file.skipped_lines,
             good_count=good_count,
             bad_count=bad_count,

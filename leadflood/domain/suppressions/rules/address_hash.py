@@ -33,9 +33,9 @@ class AddressHasher:
         """Return the hash of who reads an address: its mailbox, or its phone. Raises: Invalid."""
         return self.hash_value(SuppressionKind.ADDRESS, contact_key(channel, address))
 
-    def hash_lead(self, lead_id: UUID) -> bytes:
-        """Return the hash of a lead's id, which stops every channel to this person."""
-        return self.hash_value(SuppressionKind.LEAD, str(lead_id))
+    def hash_lead(self, lead_id: UUID, channel: Channel | None = None) -> bytes:
+        """Return the hash of a lead's id, which stops a channel to this person; None: every one."""
+        return self.hash_value(SuppressionKind.LEAD, lead_value(lead_id, channel))
 
     def list_stopping(
         self, channel: Channel, address: str, lead_ids: Iterable[UUID]
@@ -52,7 +52,7 @@ class AddressHasher:
         return (
             self.hash_address(channel, address),
             self.hash_value(SuppressionKind.CHANNEL, channel.value),
-            *map(self.hash_lead, lead_ids),
+            *(self.hash_lead(lead_id, scope) for lead_id in lead_ids for scope in (None, channel)),
             *(self.hash_value(SuppressionKind.DOMAIN, domain) for domain in domains),
         )
 
@@ -65,6 +65,11 @@ class AddressHasher:
         if not self._key:
             raise Bug("addresses are hashed only after the master secret was proved")
         return hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def lead_value(lead_id: UUID, channel: Channel | None = None) -> str:
+    """Return the value of a lead's line: its id, and the channel where it is about one only."""
+    return str(lead_id) if channel is None else f"{lead_id} {channel}"
 
 
 def hash_token(token: str) -> bytes:
@@ -88,11 +93,13 @@ def normalize_value(kind: SuppressionKind, value: str) -> str:
                 raise Invalid.field("value", f"write one of {', '.join(Channel)}")
             return value
         case SuppressionKind.LEAD:
-            return _normalize_lead_id(value)
+            return _normalize_lead(value)
 
 
-def _normalize_lead_id(value: str) -> str:
+def _normalize_lead(value: str) -> str:
+    lead_id, _, channel = value.partition(" ")
     try:
-        return str(UUID(value))
+        return lead_value(UUID(lead_id), Channel(channel.strip()) if channel.strip() else None)
     except ValueError as error:
-        raise Invalid.field("value", "write the lead's id") from error
+        problem = "write the lead's id, and a channel behind it where only that is meant"
+        raise Invalid.field("value", problem) from error

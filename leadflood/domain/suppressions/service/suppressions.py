@@ -87,9 +87,11 @@ class SuppressionService:
         coverage = await _count_covered(tx, kind, value)
         _require_expected(suppression, coverage)
         key = self._hasher.hash_value(kind, value)
-        line = NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=mask_address(value))
         origin = SuppressionOrigin(reason=suppression.reason, source=source, by=by)
-        await repository.add_suppressions(tx, [line], origin, self._clock.now())
+        line = NewSuppression(
+            id=self._ids.new(), kind=kind, key=key, hint=mask_address(value), origin=origin
+        )
+        await repository.add_suppressions(tx, [line], self._clock.now())
         view = await repository.find_suppression(tx, key)
         if view is None:
             raise Conflict("the line was lifted in the same moment: try again")
@@ -118,7 +120,7 @@ class SuppressionService:
                 "who sees only their own leads stops no domain: name the address, or ask a manager",
                 code="suppression.denied",
             )
-        await lock_lead(tx, UUID(_normalize(suppression)), editor)
+        await lock_lead(tx, UUID(_normalize(suppression).partition(" ")[0]), editor)
 
     async def lift(self, tx: Tx, suppression_id: UUID, by: str) -> SuppressionView:
         """Take a line off the list; who did it stays. Raises: NotFound."""

@@ -48,7 +48,7 @@ class UnsubscribeService:
             return _UNKNOWN
         first_time = await repository.use_token(tx, token, now)
         lines = self._lines(row, await find_family(tx, row.lead_id))
-        await repository.add_suppressions(tx, lines, _BY_LINK, now)
+        await repository.add_suppressions(tx, lines, now)
         if first_time:
             await publication.publish([LeadUnsubscribed(row.lead_id, row.intent_id)])
         return row.answer(first_time=first_time)
@@ -61,6 +61,6 @@ class UnsubscribeService:
             for lead_id in family
         ]
         return [
-            NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint)
+            NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint, origin=_BY_LINK)
             for kind, key, hint in keys
         ]

@@ -7,6 +7,7 @@ from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.imports.service.lookup import get_import
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -14,7 +15,7 @@ from leadflood.engine.ids import Ids
 DATA = Path(__file__).parents[1] / "data"
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=9)
-IMPORTS = CommandImports(IDS, CLOCK)
+IMPORTS = CommandImports(AddressKey(b"k" * 32), IDS, CLOCK)
 ICP = UUID(int=1)
 pytestmark = pytest.mark.pg
 

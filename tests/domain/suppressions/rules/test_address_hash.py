@@ -34,6 +34,7 @@ def test_an_address_is_stopped_by_itself_its_domains_its_channel_and_its_leads()
         HASHER.hash_value(SuppressionKind.DOMAIN, "example"),
         HASHER.hash_value(SuppressionKind.CHANNEL, "email"),
         HASHER.hash_value(SuppressionKind.LEAD, str(LEAD)),
+        HASHER.hash_value(SuppressionKind.LEAD, f"{LEAD} email"),
     }
 
 

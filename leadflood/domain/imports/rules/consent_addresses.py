@@ -1,0 +1,53 @@
+"""Addresses that a row names: those that its no is about."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from leadflood.contracts.normalization.cells import read_cell
+from leadflood.contracts.values import Channel, FieldName
+from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.rows import Address
+
+_CHANNELS = {FieldName.EMAIL: Channel.EMAIL, FieldName.PHONE: Channel.WHATSAPP}
+_WRITTEN = re.compile(r"[^\s@<>()\[\],;:'\"|]{1,64}@[^\s@<>()\[\],;:'\"|]{1,253}")
+_MOST = 20
+"""So many addresses of one row at most."""
+
+
+def list_addresses(
+    fields: Sequence[ColumnField | None], cells: Sequence[str]
+) -> tuple[Address, ...]:
+    """Return every address in the columns of addresses, in the order of the file."""
+    countries = (
+        cell
+        for field, cell in zip(fields, cells, strict=False)
+        if field is ColumnField.COUNTRY and cell.strip()
+    )
+    country = read_cell(FieldName.COUNTRY, next(countries, "")).value
+    region = country if isinstance(country, str) else None
+    return tuple(dict.fromkeys(_read(fields, cells, region)))[:_MOST]
+
+
+def _read(
+    fields: Sequence[ColumnField | None], cells: Sequence[str], region: str | None
+) -> Iterator[Address]:
+    for field, text in zip(fields, cells, strict=False):
+        name = None if field is None else field.value_field
+        if name not in _CHANNELS or not text.strip():
+            continue
+        cell = read_cell(name, text, region)
+        values = [value for value in (cell.value, *cell.others) if isinstance(value, str)]
+        yield from ((_CHANNELS[name], value) for value in values)
+        if not values and name is FieldName.EMAIL:
+            yield from addresses_in([text])
+
+
+def addresses_in(cells: Sequence[str]) -> tuple[Address, ...]:
+    """Return the e-mail addresses that stand anywhere in cells."""
+    values = (
+        read_cell(FieldName.EMAIL, match).value
+        for cell in cells
+        for match in _WRITTEN.findall(cell)
+    )
+    addresses = ((Channel.EMAIL, value) for value in values if isinstance(value, str))
+    return tuple(dict.fromkeys(addresses))[:_MOST]

@@ -1,0 +1,193 @@
+"""Consent cells: what a cell of a consent column says. What is not understood is a no.
+
+Source: `config/words/consent.toml`.
+"""
+
+import re
+from datetime import UTC, datetime
+from enum import Enum
+
+import msgspec
+
+from leadflood.contracts.normalization.consent_words import (
+    TABLES,
+    Phrases,
+    flatten,
+    fold_word,
+    rate_email,
+    words_of,
+)
+from leadflood.contracts.values import EmailStatus, OptOutChannel
+from leadflood.domain.imports.rules.consent_columns import ConsentColumn, channels_of_cell
+from leadflood.domain.imports.schemas.column_fields import ColumnField
+
+_CELLS, _STATUS = TABLES["cells"], TABLES["status"]
+_YES, _NO = words_of(_CELLS["yes"]), words_of(_CELLS["no"])
+_NOTHING = words_of(_CELLS["nothing"])
+_WELCOME, _GRANTED = words_of(_CELLS["welcome"]), words_of(_CELLS["granted"])
+_REFUSED = words_of(_CELLS["refused"])
+_SAID_NO, _NEVER_MAIL = words_of(_STATUS["said_no"]), words_of(_STATUS["never_mail"])
+_REFUSALS = _NO | _REFUSED | _SAID_NO
+_CONSENTS = _YES | _WELCOME | _GRANTED
+_RATED = words_of((*_STATUS["bounced"], *_STATUS["catch_all"], *_STATUS["never_mail"]))
+_OPT_OUTS = flatten(TABLES["headers"]["opt_out"])
+_LONG = 10
+"""A single word as long as this is no other word by chance."""
+_PHRASES = Phrases(
+    [
+        phrase
+        for phrase in (*_OPT_OUTS, *_STATUS["said_no"])
+        if " " in phrase or len(phrase) >= _LONG or not phrase.isascii()
+    ]
+)
+_WHOLE = words_of(
+    phrase.removesuffix("*")
+    for phrase in (*_OPT_OUTS, "unsubscribed", "opted out")
+    if not phrase.startswith("=")
+)
+_POLITE = tuple(sorted(words_of(_CELLS["polite"]), key=len, reverse=True))
+_FIRST_WORDS = frozenset(text.partition(" ")[0] for text in (*_WHOLE, *_POLITE))
+_FIRST_WORD = re.compile(r"\W*(\w+)")
+_PARTS = re.compile(r"[,;|/\n]+")
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:\D.*)?")
+_DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::\d{2})?)?")
+_MOST_MONTHS = 12
+_MAX_CHARS = 200
+
+
+class Answer(Enum):
+    """What a cell says."""
+
+    NOTHING = "nothing"
+    YES = "yes"
+    NO = "no"
+    UNCLEAR = "unclear"
+
+
+class CellReading(msgspec.Struct, frozen=True):
+    """What a cell says of consent, and of which channels; empty: of none by name.
+
+    - `is_of_address`: whether it is said of the address alone.
+    - `at`: when it was said, where the cell is a date.
+    """
+
+    answer: Answer
+    channels: frozenset[OptOutChannel] = frozenset()
+    is_of_address: bool = False
+    at: datetime | None = None
+
+
+_NOTHING_SAID = CellReading(Answer.NOTHING)
+
+
+def read_consent_cell(column: ConsentColumn, text: str) -> CellReading:
+    """Read a cell of a column of opt-outs, of opt-ins, or of a status."""
+    folded = fold_word(text[:_MAX_CHARS])
+    match column.field:
+        case ColumnField.OPT_OUT:
+            return _read_opt_out(column, text, folded)
+        case ColumnField.OPT_IN:
+            return _read_opt_in(text, folded)
+        case _:
+            return _read_status(column, text, folded)
+
+
+def _read_opt_out(column: ConsentColumn, text: str, folded: str) -> CellReading:
+    if folded in _NOTHING or folded in _NO or folded in _WELCOME:
+        return _NOTHING_SAID
+    if folded in _YES or folded in _REFUSED or is_refusal(text) or _DATE.fullmatch(text.strip()):
+        return CellReading(Answer.NO)
+    channels = _read_channels(text)
+    if channels is not None:
+        return CellReading(Answer.NO, channels) if channels else _NOTHING_SAID
+    is_clear = column.counts_when_filled or _PHRASES.stands_in(folded)
+    return CellReading(Answer.NO if is_clear or folded in _SAID_NO else Answer.UNCLEAR)
+
+
+def _read_opt_in(text: str, folded: str) -> CellReading:
+    if folded in _NOTHING:
+        return _NOTHING_SAID
+    if folded in _REFUSALS or _PHRASES.stands_in(folded):
+        return CellReading(Answer.NO)
+    at, channels = read_moment(text), _read_channels(text)
+    if folded in _CONSENTS or at is not None:
+        return CellReading(Answer.YES, at=at)
+    if channels is None:
+        return CellReading(Answer.UNCLEAR)
+    return CellReading(Answer.YES, channels) if channels else _NOTHING_SAID
+
+
+def _read_status(column: ConsentColumn, text: str, folded: str) -> CellReading:
+    """Read a status; words that say nothing of consent are left alone."""
+    if folded in _YES:  # `Bounced: true`
+        folded = text = fold_word(column.header)
+    parts = [fold_word(part) for part in _PARTS.split(text[:_MAX_CHARS])]
+    is_verdict = column.field is ColumnField.EMAIL_STATUS and folded in _NEVER_MAIL
+    is_no = not _SAID_NO.isdisjoint((folded, *parts)) or _PHRASES.stands_in(folded)
+    if is_no and not is_verdict:
+        return CellReading(Answer.NO)
+    if not _NEVER_MAIL.isdisjoint((folded, *parts)):
+        return CellReading(Answer.NO, frozenset({OptOutChannel.EMAIL}), is_of_address=True)
+    return _NOTHING_SAID
+
+
+def rate_status(column: ConsentColumn, text: str) -> EmailStatus | None:
+    """Return what the status of a contact says of the address; never that it is valid."""
+    if column.field is not ColumnField.CONTACT_STATUS:
+        return None
+    folded = fold_word(text[:_MAX_CHARS])
+    word = fold_word(column.header) if folded in _YES else folded
+    return rate_email(word) if word in _RATED else None
+
+
+def _read_channels(text: str) -> frozenset[OptOutChannel] | None:
+    parts = [channels_of_cell(fold_word(part)) for part in _PARTS.split(text) if part.strip()]
+    known = [part for part in parts if part is not None]
+    if not parts or len(known) < len(parts):
+        return None
+    return frozenset[OptOutChannel]().union(*known)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a whole cell is a no, wherever it stands: `DO NOT CONTACT` as a first name."""
+    first = _FIRST_WORD.match(text[:_MAX_CHARS])
+    if first is None or fold_word(first[1]) not in _FIRST_WORDS:
+        return False
+    folded = fold_word(text[:_MAX_CHARS])
+    for word in _POLITE:
+        folded = folded.removeprefix(f"{word} ")
+    return folded in _WHOLE
+
+
+def mentions_refusal(text: str) -> bool:
+    """Whether a no stands somewhere in a text."""
+    return _PHRASES.may_stand_in(text) and _PHRASES.stands_in(fold_word(text))
+
+
+def read_moment(text: str) -> datetime | None:
+    """Read a date with or without its time, in UTC; None where it may be two days."""
+    stripped = text.strip()
+    try:
+        moment = datetime.fromisoformat(stripped)
+    except ValueError:
+        return _read_day_first(stripped)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _read_day_first(text: str) -> datetime | None:
+    match = _DAY_FIRST.fullmatch(text)
+    if match is None:
+        return None
+    first, second = int(match[1]), int(match[3])
+    day, month = (second, first) if second > _MOST_MONTHS else (first, second)
+    is_two_days = match[2] != "." and first != second and max(first, second) <= _MOST_MONTHS
+    try:
+        return (
+            None
+            if is_two_days
+            else datetime(
+                int(match[4]), month, day, int(match[5] or 0), int(match[6] or 0), tzinfo=UTC
+            )
+        )
+    except ValueError:
+        return None

@@ -1,0 +1,47 @@
+"""Row reader: what a row says of its lead, and what it says of consent."""
+
+import msgspec
+
+from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.rules.consent import ConsentReader
+from leadflood.domain.imports.rules.consent_addresses import addresses_in, list_addresses
+from leadflood.domain.imports.rules.row_parser import find_fault, parse_row
+from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.records import Record
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
+
+
+class RowReader:
+    """Reads the rows of a file by a plan."""
+
+    def __init__(self, plan: ImportPlan) -> None:
+        self._plan = plan
+        self._consent = ConsentReader(plan.headers, plan.fields, plan.defaults)
+
+    def read(self, record: Record) -> ImportRow | BadRow:
+        """Read a row, or say why it cannot be used."""
+        plan = self._plan
+        if find_fault(record, plan.fields) is not None:
+            stated = self._consent.read_broken(record.cells)
+            addresses = addresses_in(record.cells) if stated.statements else ()
+        else:
+            stated = self._consent.read(record.cells)
+            addresses = list_addresses(plan.fields, record.cells) if stated.statements else ()
+        row = parse_row(_without(record, stated.refused), plan.fields, plan.defaults, plan.order)
+        row = msgspec.structs.replace(
+            row, raw=record.cells, consent=stated.statements, addresses=addresses
+        )
+        if isinstance(row, BadRow):
+            return row
+        rated = {} if stated.rated is None else {FieldName.EMAIL_STATUS: stated.rated.value}
+        return msgspec.structs.replace(
+            row, notes=(*row.notes, *stated.notes), values={**row.values, **rated}
+        )
+
+
+def _without(record: Record, columns: frozenset[int]) -> Record:
+    """Return a record without the cells of some columns."""
+    if not columns:
+        return record
+    cells = ["" if index in columns else cell for index, cell in enumerate(record.cells)]
+    return msgspec.structs.replace(record, cells=tuple(cells))

@@ -1,0 +1,180 @@
+"""Consent in files, from the upload to the suppression list."""
+
+import io
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import pytest
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.pool import Database
+
+from tests.support.api import Answer, Client
+from tests.support.statements import sql
+
+pytestmark = pytest.mark.pg
+K01 = Path(__file__).parents[1] / "domain/imports/data/messy/k01_optout_salesforce.csv"
+AGREEMENTS = sql("SELECT withdrawn_reason FROM opt_in WHERE lead_id = $1::uuid", "lead_id")
+STORED_ONLY = {"enrich": False}
+
+
+async def upload(api: Client, raw: bytes) -> Any:
+    headers = {**api.auth, "Content-Type": "text/csv"}
+    address = f"{api.address}/v1/imports?name=list.csv"
+    async with api.session.post(address, data=io.BytesIO(raw), headers=headers) as response:
+        assert response.status == 201, await response.read()
+        return await response.json()
+
+
+async def start(api: Client, staged: Any, **mapping: Any) -> Answer:
+    path = f"/v1/imports/{staged['id']}"
+    put = await api.ask("PUT", f"{path}/mapping", {**STORED_ONLY, **mapping})
+    assert put.status == 200, put.body
+    return await api.post(f"{path}/start")
+
+
+async def wait_until(api: Client, staged: Any, state: str) -> Any:
+    with anyio.fail_after(20):
+        while True:
+            view = (await api.get(f"/v1/imports/{staged['id']}")).json
+            if view["state"] == state:
+                return view
+            await REAL_TIME.sleep(0.02)
+
+
+async def import_file(api: Client, raw: bytes, **mapping: Any) -> Any:
+    staged = await upload(api, raw)
+    started = await start(api, staged, **mapping)
+    assert started.status == 202, started.body
+    return await wait_until(api, staged, "completed")
+
+
+async def find_line(api: Client, address: str) -> Any:
+    value = address.replace("+", "%2B")
+    lines = (await api.get(f"/v1/suppressions?kind=address&value={value}")).json["data"]
+    return lines[0] if lines else None
+
+
+def a_tag() -> str:
+    return f"c{uuid4().hex[:10]}"
+
+
+async def test_the_marked_ones_of_an_export_are_suppressed_whatever_becomes_of_the_import(
+    api: Client,
+) -> None:
+    tag = a_tag()
+    raw = K01.read_bytes().replace(b"-t0", f"-{tag}".encode())
+    staged = await upload(api, raw)
+    preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+
+    assert (await start(api, staged)).status == 202
+    completed = await wait_until(api, staged, "completed")
+    assert (await api.post(f"/v1/imports/{staged['id']}/undo")).status == 202
+    await wait_until(api, staged, "undone")
+
+    ola, pia, uno = [
+        await find_line(api, address)
+        for address in (f"ola@k1a-{tag}.com", f"pia@k1b-{tag}.com", f"uno@k1c-{tag}.com")
+    ]
+    assert (preview["counts"]["optedOut"], completed["counts"]["optedOut"]) == (2, 2)
+    assert [row["consent"] for row in preview["sample"]] == [
+        ["Email Opt Out: '1'"],
+        [],
+        ["Lead Status: 'Unsubscribed'"],
+    ]
+    assert (ola["reason"], pia) == ("Email Opt Out: '1'", None)
+    assert ola["source"] == f"import {staged['id']}, line 2 of list.csv"
+    assert uno["source"] == f"import {staged['id']}, line 4 of list.csv"
+    assert (await api.ask("DELETE", f"/v1/suppressions/{ola['id']}")).status == 200
+    assert await find_line(api, f"ola@k1a-{tag}.com") is None
+
+
+async def test_a_column_that_speaks_of_consent_holds_the_start_until_it_is_read(
+    api: Client,
+) -> None:
+    tag = a_tag()
+    staged = await upload(api, f"email,GDPR\nann@{tag}.example,yes\n".encode())
+    refused = await start(api, staged)
+    mapped = await start(api, staged, columns={"email": "email", "GDPR": "opt_out"})
+    await wait_until(api, staged, "completed")
+
+    assert staged["unreadConsentColumns"] == ["GDPR"]
+    assert "column 'GDPR' speaks of consent and is not read" in staged["warnings"][-1]
+    assert (refused.status, refused.json["code"]) == (422, "leads.import.consent_unread")
+    assert [field["path"] for field in refused.json["fields"]] == ["columns.GDPR"]
+    assert mapped.status == 202
+    assert await find_line(api, f"ann@{tag}.example") is not None
+
+
+async def test_a_column_is_waved_through_by_its_name(api: Client) -> None:
+    tag = a_tag()
+    staged = await upload(api, f"email,Notes\nann@{tag}.example,do not contact him\n".encode())
+    left_out = await start(api, staged)
+    preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+    waved = await start(api, staged, ignoreConsentColumns=["Notes"])
+    view = await wait_until(api, staged, "completed")
+
+    assert left_out.json["code"] == "leads.import.consent_unread"
+    assert "column 'Notes' speaks of consent" in preview["warnings"][-1]
+    assert waved.status == 202
+    assert (view["unreadConsentColumns"], view["counts"]["optedOut"]) == ([], 0)
+
+
+async def test_what_was_understood_and_is_mapped_away_holds_the_start(api: Client) -> None:
+    tag = a_tag()
+    raw = f"email,Status,Email Opt Out\na@{tag}.example,Unsubscribed,0\n".encode()
+    staged = await upload(api, raw)
+
+    refused = await start(api, staged, columns={"email": "email", "Email Opt Out": "opt_in"})
+
+    assert sorted(field["path"] for field in refused.json["fields"]) == [
+        "columns.Email Opt Out",
+        "columns.Status",
+    ]
+    unknown = await api.ask(
+        "PUT", f"/v1/imports/{staged['id']}/mapping", {"ignoreConsentColumns": ["Nobody"]}
+    )
+    assert unknown.status == 422
+
+
+async def test_a_no_counts_for_a_bad_row_and_for_a_hidden_lead(api: Client) -> None:
+    tag = a_tag()
+    assert (await api.ask("PATCH", "/v1/team", {"salesRepSees": "own"})).status == 200
+    try:
+        ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+        await import_file(ann, f"email,name\nher@{tag}.example,Her\n".encode())
+        lines = (
+            "email,company,Do Not Contact",
+            f"her@{tag}.example,Acme,yes",
+            f"two@{tag}.example,Acme, Inc,yes",
+            f'"open@{tag}.example,Acme,unsubscribed',
+            f"good@{tag}.example,Acme,no",
+        )
+        view = await import_file(bob, "\n".join(lines).encode())
+    finally:
+        await api.ask("PATCH", "/v1/team", {"salesRepSees": "all"})
+
+    marked = [await find_line(api, f"{name}@{tag}.example") for name in ("her", "two", "open")]
+    assert all(marked)
+    assert view["counts"]["optedOut"] == 3
+    assert await find_line(api, f"good@{tag}.example") is None
+
+
+async def test_an_undo_takes_an_agreement_of_its_file_back_and_deletes_the_lead(
+    api: Client, node_database: Database
+) -> None:
+    tag = a_tag()
+    raw = f"email,Newsletter\nann@{tag}.example,ja\n".encode()
+    staged = await import_file(api, raw)
+    lead_id = (await api.get(f"/v1/leads?email=ann@{tag}.example")).json["data"][0]["id"]
+    opt_ins = (await api.get(f"/v1/leads/{lead_id}")).json["optIns"]
+
+    await api.post(f"/v1/imports/{staged['id']}/undo")
+    view = await wait_until(api, staged, "undone")
+
+    assert opt_ins[0]["wording"] == "Newsletter: 'ja'"
+    assert (view["counts"]["undone"], view["counts"]["kept"]) == (1, 0)
+    [agreement] = await node_database.fetch(AGREEMENTS, lead_id=lead_id)
+    assert agreement["withdrawn_reason"] == "its import was undone"
