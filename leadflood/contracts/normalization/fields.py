@@ -4,6 +4,7 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.countries import country_code
 from leadflood.contracts.normalization.domains import company_domain, company_page
 from leadflood.contracts.normalization.emails import normalize_email
+from leadflood.contracts.normalization.names import is_form_of_address
 from leadflood.contracts.normalization.numbers import people_count
 from leadflood.contracts.normalization.phones import normalize_phone
 from leadflood.contracts.normalization.profiles import (
@@ -20,7 +21,8 @@ def normalize(field: FieldName, value: Scalar) -> Scalar | None:
     if form is not None:
         return form(value)
     if isinstance(value, str):
-        return clean_text(value) or None
+        is_no_job = field is FieldName.TITLE and is_form_of_address(value)
+        return None if is_no_job else clean_text(value) or None
     if isinstance(value, tuple):
         texts = tuple(dict.fromkeys(text for item in value if (text := clean_text(item))))
         return texts or None

@@ -23,6 +23,7 @@ _TITLES = frozenset(
     for word in words.split()
 )
 _SALUTATIONS = frozenset(_WORDS["titles"]["salutations"].split())
+_DEGREES = frozenset(_WORDS["titles"]["address"].split())
 _AMBIGUOUS_TITLES = frozenset(_WORDS["titles"]["ambiguous"].split())
 VOWELS = frozenset(_WORDS["letters"]["vowels"])
 PARTICLES = frozenset(_WORDS["particles"]["words"].split())
@@ -99,6 +100,12 @@ def is_title(word: str) -> bool:
 def is_salutation(text: str) -> bool:
     """Whether a text begins with a salutation (`Frau Berg`), or is no more than one (`Mr.`)."""
     return _title_key(text.split(maxsplit=1)[0]) in _SALUTATIONS if text.split() else False
+
+
+def is_form_of_address(text: str) -> bool:
+    """Whether a text is nothing but how somebody is addressed (`Mr.`, `Frau Dr.`), no job."""
+    words = [_title_key(word) for word in text.split()]
+    return bool(words) and all(word in _SALUTATIONS or word in _DEGREES for word in words)
 
 
 def is_name(text: str) -> bool:

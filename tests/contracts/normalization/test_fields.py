@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.fields import normalize
@@ -24,3 +25,9 @@ def test_a_canonical_value_is_canonical_and_storable(field: FieldName, value: Sc
         assert normalize(field, once) == once
         json.dumps(once, ensure_ascii=False).encode()
         assert "\\u0000" not in json.dumps(once)
+
+
+@pytest.mark.parametrize("title", ["Mr.", "Frau", "M.", "Sra.", "Herr Prof. Dr.", "Dhr.", "pani"])
+def test_a_form_of_address_is_no_title(title: str) -> None:
+    assert normalize(FieldName.TITLE, title) is None
+    assert normalize(FieldName.TITLE, f"{title} COO") == f"{title} COO"

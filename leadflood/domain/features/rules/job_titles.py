@@ -9,6 +9,15 @@ from functools import lru_cache
 
 from rapidfuzz import fuzz
 
+from leadflood.domain.features.rules.title_words import (
+    DIMINISHING,
+    LEVELS,
+    Role,
+    is_assisting,
+    is_lowered,
+    roles_of,
+)
+
 RANKS: dict[str, int] = {
     "intern": 0,
     "entry": 1,
@@ -34,51 +43,17 @@ _LEVEL_WORDS: dict[str, str] = {
     "training": "intern",
     "junior": "entry",
 }
-_EXPANDED: dict[str, str] = {
-    "vp": "vice president",
-    "svp": "senior vice president",
-    "evp": "executive vice president",
-    "avp": "assistant vice president",
-    "ceo": "chief executive officer",
-    "coo": "chief operating officer",
-    "cfo": "chief financial officer",
-    "cto": "chief technology officer",
-    "cio": "chief information officer",
-    "cmo": "chief marketing officer",
-    "cpo": "chief product officer",
-    "cro": "chief revenue officer",
-    "chro": "chief human resources officer",
-    "ciso": "chief information security officer",
-    "sr": "senior",
-    "jr": "junior",
-    "mgr": "manager",
-    "dir": "director",
-    "hr": "human resources",
-    "ops": "operations",
-    "cofounder": "founder",
-    "eng": "engineering",
-    "swe": "software engineer",
+_BELOW = {
+    "c_suite": "vp",
+    "partner": "director",
+    "vp": "director",
+    "head": "manager",
+    "director": "manager",
+    "manager": "senior",
 }
-_SMALL_WORDS = frozenset(
-    {"of", "the", "and", "for", "in", "at", "to", "a", "an", "de", "und", "für", "der", "co"}
-)
-_DIMINISHING = frozenset(
-    {"assistant", "intern", "junior", "trainee", "deputy", "former", "ex", "retired", "student"}
-)
+"""The level of a deputy, an assistant or associate director and the like."""
 _WORD = re.compile(r"[^\W_]+")
-_LEVELS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("intern", re.compile(r"\b(intern|trainee|apprentice|student)\b")),
-    ("entry", re.compile(r"\b(assistant|junior|clerk)\b(?!.*vice president)")),
-    ("founder", re.compile(r"\bfounder\b")),
-    ("owner", re.compile(r"(?<!product )(?<!process )\b(owner|proprietor)\b")),
-    ("vp", re.compile(r"\bvice president\b")),
-    ("c_suite", re.compile(r"\bchief\b|\bpresident\b|\bmanaging director\b|\bgeschäftsführer")),
-    ("partner", re.compile(r"(?<!business )(?<!channel )\bpartner\b")),
-    ("head", re.compile(r"\bhead\b|\bleiter")),
-    ("director", re.compile(r"\bdirector\b")),
-    ("manager", re.compile(r"\b(manager|lead|supervisor)\b")),
-    ("senior", re.compile(r"\b(senior|principal|staff|engineer|partner|owner|architect)\b")),
-)
+_DIMINISHING = frozenset(phrase.replace(" ", "_") for phrase in DIMINISHING)
 _DEPARTMENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("it", re.compile(r"\b(it|technology|information|software|engineer\w*|developer|data)\b")),
     ("finance", re.compile(r"\b(financ\w+|accounting|controller|treasur\w+)\b")),
@@ -96,42 +71,49 @@ _DEPARTMENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 @lru_cache(maxsize=50_000)
-def title_words(title: str) -> str:
-    """Return a title in full words: `Sr. VP, Ops` is `senior vice president operations`."""
-    words = _WORD.findall(title.lower())
-    return " ".join(_EXPANDED.get(word, word) for word in words if word not in _SMALL_WORDS)
-
-
-@lru_cache(maxsize=50_000)
 def title_similarity(title: str, target: str) -> float:
-    """Return how similar two titles are, 0 to 1.
+    """Return how similar two titles are, 0 to 1; of several roles in a title the best counts.
 
     All words of the target, in any order, are a full match, unless the title diminishes them
     (`Assistant to the VP Sales`); else it is the similarity of the sorted words.
     """
-    title_text, target_text = title_words(title), title_words(target)
-    title_set, target_set = set(title_text.split()), set(target_text.split())
-    if not title_set or not target_set or (title_set & _DIMINISHING) - target_set:
+    roles, wanted = roles_of(title), roles_of(target)
+    if not roles or not wanted:
         return 0.0
-    if target_set <= title_set:
+    return min(max(_likeness(role.words, other.words) for role in roles) for other in wanted)
+
+
+def _likeness(words: frozenset[str], target: frozenset[str]) -> float:
+    if not target or not words or (words & _DIMINISHING) - target:
+        return 0.0
+    if target <= words:
         return 1.0
-    return round(fuzz.token_sort_ratio(title_text, target_text) / 100, 4)
+    return round(fuzz.token_sort_ratio(" ".join(words), " ".join(target)) / 100, 4)
 
 
 @lru_cache(maxsize=50_000)
 def seniority_of(level: str, title: str) -> str | None:
     """Return the level, as the provider calls it, else by the title; None where neither says.
 
-    A founder by title stays one whatever the provider's level.
+    The head of a title decides, and the highest of several roles; a deputy stands one below.
     """
     phrase = " ".join(_WORD.findall(level.lower().replace("_", " ")))
     name = _LEVEL_WORDS.get(phrase, phrase.replace(" ", "_"))
     if name in RANKS:
         return name
-    words = title_words(title)
-    if not words:
-        return None
-    return next((name for name, pattern in _LEVELS if pattern.search(words)), "entry")
+    levels = [_level_of(role) for role in roles_of(title)]
+    return max(filter(None, levels), key=RANKS.__getitem__, default=None)
+
+
+def _level_of(role: Role) -> str | None:
+    """Return the level that the head of a role says; None: it says none."""
+    levels = {LEVELS[phrase] for phrase in role.head if phrase in LEVELS}
+    if "intern" in levels:
+        return "intern"
+    if is_assisting(role) or "junior" in role.head or "clerk" in role.head:
+        return "entry"
+    level = max(levels - {"entry"}, key=RANKS.__getitem__, default=None)
+    return level if level is None or not is_lowered(role) else _BELOW.get(level, level)
 
 
 @lru_cache(maxsize=50_000)
@@ -140,5 +122,7 @@ def department_of(department: str, title: str) -> str | None:
     name = " ".join(_WORD.findall(department.lower()))
     if name:
         return name
-    words = title_words(title)
+    words = " ".join(word for role in roles_of(title) for word in sorted(role.words)).replace(
+        "_", " "
+    )
     return next((name for name, pattern in _DEPARTMENTS if pattern.search(words)), None)

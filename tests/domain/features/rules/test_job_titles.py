@@ -8,6 +8,7 @@ from leadflood.domain.features.rules.job_titles import (
     title_similarity,
 )
 from tests.domain.icp.icps import CALM
+from tests.support.tables import read_rows
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,24 @@ from tests.domain.icp.icps import CALM
         ("Assistant to the VP Operations", "VP Operations", False),
         ("Operations Manager", "Operations Director", False),
         ("Head of Sales", "Head of Operations", False),
+        ("PA to Managing Director", "Managing Director", False),
+        ("Product Owner", "Owner", False),
+        ("Vice President", "President", False),
+        ("VP Sales", "President", False),
+        ("Account Executive", "Executive", False),
+        ("Office of the CEO", "CEO", False),
+        ("Deputy CEO", "CEO", False),
+        ("former CEO", "CEO", False),
+        ("CEO (retired)", "CEO", False),
+        ("HR Business Partner", "Partner", False),
+        ("Director of Sales, Head of Operations", "Operations Director", False),
+        ("C.E.O.", "CEO", True),
+        ("CEO & Founder", "Founder", True),
+        ("Director, Operations", "Operations Director", True),
+        ("Einkaufsleiter(in)", "Head of Purchasing", True),
+        ("Directeur des Achats", "Purchasing Director", True),
+        ("Gerente de Ventas", "Sales Manager", True),
+        ("Inhaber", "Owner", True),
         ("", "COO", False),
     ],
 )
@@ -41,7 +60,7 @@ def test_titles_are_compared_by_what_they_mean(title: str, wanted: str, matches:
         ("", "HR Business Partner", "senior"),
         ("", "Product Owner", "senior"),
         ("", "Executive Assistant to the CEO", "entry"),
-        ("", "Buyer", "entry"),
+        ("", "Buyer", None),
         ("nonsense", "", None),
     ],
 )
@@ -62,6 +81,30 @@ def test_seniority_is_read_from_the_level_else_from_the_title(
 )
 def test_departments_are_read_from_titles(title: str, expected: str | None) -> None:
     assert department_of("", title) == expected
+
+
+@pytest.mark.parametrize(
+    ("title", "level"), read_rows("domain/features/rules/data/titles.tsv"), ids=str
+)
+def test_the_head_of_a_title_decides_in_any_language(title: str, level: str) -> None:
+    assert seniority_of("", title) == (level or None)
+
+
+@pytest.mark.parametrize(
+    ("title", "wanted", "matches", "level"),
+    read_rows("domain/features/rules/data/k16_titles.tsv"),
+)
+def test_titles_that_were_taken_for_others(
+    title: str, wanted: str, matches: str, level: str
+) -> None:
+    found = seniority_of("", title)
+
+    if matches:
+        assert (title_similarity(title, wanted) >= SIMILAR_ENOUGH) is (matches == "yes")
+    if level.startswith("(not "):
+        assert found not in {None, level.removeprefix("(not ").removesuffix(")")}
+    else:
+        assert level in {"", found}
 
 
 @CALM
