@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from rapidfuzz.distance import OSA
+
 from leadflood.contracts.normalization.text import clean_text, name_key
 from leadflood.contracts.word_files import read_tables
 
 _WORDS = read_tables("legal_forms.toml")
-_TABLES = [table for name, table in _WORDS.items() if name != "words"]
+_TABLES = [table for name, table in _WORDS.items() if name not in {"words", "classes"}]
 _WORDS_TOO = frozenset(_WORDS["words"]["too"])
 _SHORT = 2
 _MOST_FORMS = 4
@@ -21,6 +23,14 @@ _COMPANY = re.compile(
     r"[\s,]+(?:(?:&|and|und|et|y|e|og|och)\s+)?(?:co|company|cie)\.?$", re.IGNORECASE
 )
 _WORD_OF_JOIN = re.compile(r"(?:&|\+|\band|\bund|\bet|\by|\be|\bog|\boch)\s*$", re.IGNORECASE)
+
+
+_CLASSES = {
+    name_key(form).replace(" ", ""): kind
+    for kind, forms in _WORDS["classes"].items()
+    for form in forms
+}
+_TYPOS = 2
 
 
 def _forms(kind: str) -> list[str]:
@@ -46,6 +56,7 @@ _BEFORE = re.compile(
     rf"^({_alternatives(_forms('before'))})(?=[\s.,\"\u00ab\u201e])[\s.,]*", re.IGNORECASE
 )
 _WHOLE = _forms("whole")
+_LONG_FORMS = [name_key(form) for form in _forms("behind") if form.isalpha() and len(form) > 9]  # noqa: PLR2004 - words, no abbreviations
 _GLUED = re.compile(r"(?<=[a-zäöüß])(?:AG|GmbH|KG|SE|AB|AS|SA|Oy)$")
 
 
@@ -70,6 +81,20 @@ def company_key(name: str) -> str:
     words = company_words(name)
     bare = _COMPANY.sub("", words)
     return name_key(bare) or name_key(words) or name_key(name)
+
+
+def form_class(name: str) -> str | None:
+    """Return the kind of a company's legal form (`stock`, `limited`); None: it shows none."""
+    text = clean_text(name)
+    rest = company_words(text)
+    start = text.find(rest)
+    form = name_key(f"{text[:start]} {text[start + len(rest) :]}").replace(" ", "")
+    return _CLASSES.get(form)
+
+
+def is_long_form(word: str) -> bool:
+    """Whether a folded word is a legal form written out, maybe with a typing error."""
+    return any(OSA.distance(word, form, score_cutoff=2) <= _TYPOS for form in _LONG_FORMS)
 
 
 def has_legal_form(name: str) -> bool:

@@ -32,6 +32,14 @@ _COMPANY_WORDS = frozenset(_WORDS["company_words"]["words"].split())
 _VIETNAMESE = frozenset(_WORDS["family_first"]["vietnamese"].split())
 _VIETNAMESE_MIDDLE = frozenset(_WORDS["family_first"]["vietnamese_middle"].split())
 _KOREAN = frozenset(_WORDS["family_first"]["korean"].split())
+NICKNAMES: dict[str, tuple[str, ...]] = {
+    short: tuple(full.split())
+    for short, _, full in (
+        line.partition(": ") for line in _WORDS["nicknames"]["words"].split("\n")
+    )
+    if short
+}
+"""Given names by their short forms, folded."""
 _SPANISH = frozenset(_WORDS["spanish_surnames"]["words"].split())
 _SPECIAL = (_TITLES - _AMBIGUOUS_TITLES) | PARTICLES | _NOT_NAMES | _COMPANY_WORDS
 _POLICY = Policy(patronymic_rules=frozenset({PatronymicRule.EAST_SLAVIC}))
