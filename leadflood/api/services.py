@@ -36,6 +36,8 @@ from leadflood.domain.sending.service.dead_letters import DeadLetterService
 from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.suppressions.service.batches import SuppressionBatches
+from leadflood.domain.suppressions.service.list_exports import SuppressionExports
 from leadflood.domain.suppressions.service.opt_ins import OptInService
 from leadflood.domain.suppressions.service.suppressions import SuppressionService
 from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
@@ -87,6 +89,8 @@ class Services(Platform, frozen=True, kw_only=True):
     unknown_sends: UnknownSends
     dead_letters: DeadLetterService
     suppressions: SuppressionService
+    suppression_batches: SuppressionBatches
+    suppression_exports: SuppressionExports
     suppressed_sends: SuppressedSends
     opt_ins: OptInService
     unsubscribing: UnsubscribeService

@@ -30,6 +30,10 @@ async def record(
 
 async def record_entry(storage: Storage, tx: Tx, entry: AuditEntry) -> None:
     """Record an act of the user at the terminal."""
+    await storage.audit.record(tx, terminal_actor(), [entry])
+
+
+def terminal_actor() -> AuditActor:
+    """Return the user at the terminal as acts are recorded."""
     operator = Principal(kind=PrincipalKind.OPERATOR, name=terminal_user(), permissions=ALL)
-    actor = AuditActor(principal=operator, address="", request_id="command line")
-    await storage.audit.record(tx, actor, [entry])
+    return AuditActor(principal=operator, address="", request_id="command line")

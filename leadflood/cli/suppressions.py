@@ -1,6 +1,8 @@
 """`leadflood suppress`: list and change the suppression list, kept as keyed hashes."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -8,21 +10,40 @@ import msgspec
 import typer
 
 from leadflood.cli import command_audit
-from leadflood.cli.console import format_time, print_data, print_json, print_message, print_table
+from leadflood.cli.console import (
+    USAGE_ERROR,
+    format_time,
+    print_data,
+    print_json,
+    print_message,
+    print_table,
+)
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
+from leadflood.domain.imports.service.suppression_files import (
+    SuppressionFile,
+    read_suppression_file,
+)
 from leadflood.domain.suppressions.schemas import (
+    AddedLines,
     AddedSuppression,
     Coverage,
     RekeyCounts,
     SuppressionInput,
     SuppressionKind,
     SuppressionView,
+    WrittenLine,
 )
+from leadflood.domain.suppressions.service.batches import LineAuthor
 from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Invalid
 from leadflood.wiring.storage import Storage
 
-app = typer.Typer(no_args_is_help=True, help="The suppression list: add, list, remove, rekey.")
+app = typer.Typer(
+    no_args_is_help=True, help="The suppression list: add, import, export, list, remove, rekey."
+)
 SOURCE = "manual"
+BATCH_LINES = 10_000
+SHOWN_PROBLEMS = 20
 DEFAULT_REASON = "asked on the command line"
 
 
@@ -82,6 +103,76 @@ def list_suppressions(
             for suppression in suppressions
         ],
     )
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A list, a mail tool's table, or an export.")],
+    reason: Reason = "",
+    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Suppress all addresses, domains and numbers of a file: CSV, text or workbook.
+
+    Of a table with columns of consent only the rows that say no are meant.
+    """
+    try:
+        with file.open("rb") as handle:
+            read = read_suppression_file(handle, sheet)
+    except OSError as error:
+        raise Invalid(
+            f"cannot read {file} ({error.strerror or error}): give the path of a file",
+            code=USAGE_ERROR,
+        ) from error
+    answers = with_storage(lambda storage: _add_many(storage, read.lines, file.name, reason))
+    problems = [item.problem for answer in answers for item in answer.items if item.problem]
+    counts = {
+        "added": sum(answer.added for answer in answers),
+        "known": sum(answer.known for answer in answers),
+        "refused": len(problems),
+        "unmarked": read.unmarked_count,
+    }
+    if as_json:
+        print_json({**counts, "problems": problems})
+    else:
+        _print_import(file, read, counts, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _print_import(
+    file: Path, read: SuppressionFile, counts: dict[str, int], problems: Sequence[str]
+) -> None:
+    if read.column:
+        print_message(f"read:    column {read.column!r} of {file.name}")
+    if read.unmarked_count:
+        print_message(f"left out: {read.unmarked_count} rows whose columns of consent say no such")
+    for problem in problems[:SHOWN_PROBLEMS]:
+        print_message(f"refused: {problem}")
+    print_data(
+        f"{counts['added']} are suppressed now, {counts['known']} were before,"
+        f" {counts['refused']} are refused"
+    )
+
+
+@app.command()
+def export(
+    output: Annotated[
+        Path | None, typer.Option(help="Where the CSV goes; default: to the terminal.")
+    ] = None,
+) -> None:
+    """Export the list as CSV, which `suppress import` reads again.
+
+    Only keyed hashes are kept: a line has its value where a lead has the address, and else its
+    hash, which counts under the same master secret alone.
+    """
+    raw = with_storage(_export)
+    if output is None:
+        print_data(raw.decode().rstrip("\r\n"))
+        return
+    output.write_bytes(raw)
+    print_message(f"written: {output}")
 
 
 @app.command()
@@ -156,6 +247,35 @@ async def _add(storage: Storage, suppression: SuppressionInput) -> AddedSuppress
         view = await suppressions.add(publication, suppression, by=terminal_user(), source=SOURCE)
         await _audit(storage, publication.tx, "suppression.added", view)
     return view
+
+
+async def _add_many(
+    storage: Storage, lines: Sequence[WrittenLine], name: str, reason: str
+) -> list[AddedLines]:
+    """Add lines, a transaction for so many; what is in stays in if a later part fails."""
+    publisher = storage.producer()
+    batches = storage.messaging(publisher).suppression_batches
+    author = LineAuthor(by=terminal_user(), source=f"file {name}", reason=reason or DEFAULT_REASON)
+    answers = []
+    for start in range(0, len(lines), BATCH_LINES):
+        async with publisher.transaction() as publication:
+            answer = await batches.add(publication, lines[start : start + BATCH_LINES], author)
+            await command_audit.record(
+                storage,
+                publication.tx,
+                "suppression.added_many",
+                added=answer.added,
+                known=answer.known,
+                refused=answer.refused,
+            )
+        answers.append(answer)
+    return answers
+
+
+async def _export(storage: Storage) -> bytes:
+    exports = storage.messaging().suppression_exports
+    pieces = [piece async for piece in exports.export(command_audit.terminal_actor())]
+    return b"".join(pieces)
 
 
 async def _remove(storage: Storage, key: UUID | tuple[SuppressionKind, str]) -> SuppressionView:

@@ -6,6 +6,7 @@ import msgspec
 
 from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.values import Channel
+from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.drafting.service.templates import TemplateService
 from leadflood.domain.messages.service.approval import MessageApproval
@@ -17,7 +18,10 @@ from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.domain.suppressions.schemas import AddressKey
+from leadflood.domain.suppressions.service.batches import SuppressionBatches
+from leadflood.domain.suppressions.service.list_exports import SuppressionExports
 from leadflood.domain.suppressions.service.opt_ins import OptInService
+from leadflood.domain.suppressions.service.stated_consent import StatedConsent
 from leadflood.domain.suppressions.service.suppressions import SuppressionService
 from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
 from leadflood.engine.clock import Clock
@@ -38,6 +42,9 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
     unknown_sends: UnknownSends
     dead_letters: DeadLetterService
     suppressions: SuppressionService
+    suppression_batches: SuppressionBatches
+    suppression_exports: SuppressionExports
+    stated_consent: StatedConsent
     suppressed_sends: SuppressedSends
     opt_ins: OptInService
     unsubscribing: UnsubscribeService
@@ -49,6 +56,7 @@ class MessagingParts(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: MessagingSettings
     key: AddressKey
+    audit: AuditTrail
     db: Database
     ids: Ids
     clock: Clock
@@ -72,6 +80,9 @@ def build_messaging(parts: MessagingParts) -> Messaging:
         unknown_sends=unknown_sends,
         dead_letters=DeadLetterService(unknown_sends, ids, clock),
         suppressions=SuppressionService(db, key, ids, clock),
+        suppression_batches=SuppressionBatches(key, ids, clock),
+        suppression_exports=SuppressionExports(db, key, parts.audit),
+        stated_consent=StatedConsent(key, ids, clock),
         suppressed_sends=SuppressedSends(key, clock),
         opt_ins=OptInService(db, key, ids, clock),
         unsubscribing=UnsubscribeService(db, key, ids, clock),

@@ -91,6 +91,8 @@ def build_services(parts: ServiceParts) -> Services:
         unknown_sends=messaging.unknown_sends,
         dead_letters=messaging.dead_letters,
         suppressions=messaging.suppressions,
+        suppression_batches=messaging.suppression_batches,
+        suppression_exports=messaging.suppression_exports,
         suppressed_sends=messaging.suppressed_sends,
         opt_ins=messaging.opt_ins,
         unsubscribing=messaging.unsubscribing,

@@ -98,6 +98,7 @@ class Storage:
             MessagingParts(
                 settings=messaging_settings(self.settings),
                 key=self.address_key(),
+                audit=self.audit,
                 db=self.db,
                 ids=self.ids,
                 clock=self.clock,

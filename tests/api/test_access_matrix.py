@@ -190,6 +190,8 @@ ROUTES: dict[str, str] = {
     "POST /v1/templates/preview": "messages:read",
     "GET /v1/suppressions": "messages:read",
     "POST /v1/suppressions": "messages:write",
+    "POST /v1/suppressions/bulk": "messages:write",
+    "GET /v1/suppressions/export": "admin:read",
     "DELETE /v1/suppressions/{suppressionId}": "admin:write",
     "GET /v1/notifications": "self",
     "PUT /v1/notifications/read": "self",

@@ -1,5 +1,6 @@
 """Consent in files, from the upload to the suppression list."""
 
+import csv
 import io
 from pathlib import Path
 from typing import Any
@@ -178,3 +179,91 @@ async def test_an_undo_takes_an_agreement_of_its_file_back_and_deletes_the_lead(
     assert (view["counts"]["undone"], view["counts"]["kept"]) == (1, 0)
     [agreement] = await node_database.fetch(AGREEMENTS, lead_id=lead_id)
     assert agreement["withdrawn_reason"] == "its import was undone"
+
+
+async def add_many(api: Client, *values: str, **body: Any) -> Answer:
+    items = [{"value": value} for value in values]
+    return await api.post("/v1/suppressions/bulk", {"reason": "asked", "items": items, **body})
+
+
+async def test_many_are_suppressed_at_once_each_with_its_answer(api: Client) -> None:
+    tag = a_tag()
+    first = await add_many(api, f"ann@{tag}.example", f"{tag}.example", "+31620009999", "nonsense")
+    again = await add_many(api, f"ANN+x@{tag}.example", f"bob@{tag}.example")
+
+    assert first.status == 200, first.body
+    assert [item["outcome"] for item in first.json["items"]] == ["added"] * 3 + ["refused"]
+    assert (first.json["added"], first.json["known"], first.json["refused"]) == (3, 0, 1)
+    assert "number such as" in first.json["items"][3]["problem"]
+    assert [item["outcome"] for item in again.json["items"]] == ["known", "added"]
+    assert again.json["items"][0]["id"] == first.json["items"][0]["id"]
+    assert (await find_line(api, f"ann@{tag}.example"))["reason"] == "asked"
+
+
+async def test_what_is_broad_is_confirmed_item_by_item_and_by_an_administrator(
+    api: Client,
+) -> None:
+    manager = await api.client_of(Role.MANAGER)
+    items = [
+        {"kind": "domain", "value": "gmail.com"},
+        {"kind": "domain", "value": "gmail.com", "expectedCount": 10**6},
+        {"kind": "channel", "value": "sms", "expectedCount": 10**6},
+    ]
+
+    denied = await add_many(manager, items=items)
+    added = await add_many(api, items=items)
+
+    assert [item["outcome"] for item in denied.json["items"]] == ["refused"] * 3
+    assert "admin:write" in denied.json["items"][0]["problem"]
+    assert [item["outcome"] for item in added.json["items"]] == ["refused", "added", "added"]
+    assert "confirm it with expectedCount" in added.json["items"][0]["problem"]
+    for item in added.json["items"][1:]:
+        assert (await api.ask("DELETE", f"/v1/suppressions/{item['id']}")).status == 200
+
+
+async def test_who_sees_only_their_own_leads_stops_no_domain_and_no_foreign_lead(
+    api: Client,
+) -> None:
+    tag = a_tag()
+    assert (await api.ask("PATCH", "/v1/team", {"salesRepSees": "own"})).status == 200
+    try:
+        ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+        await import_file(ann, f"email\nher@{tag}.example\n".encode())
+        lead_id = (await ann.get("/v1/leads")).json["data"][0]["id"]
+        items = [
+            {"value": f"{tag}.example"},
+            {"kind": "lead", "value": lead_id},
+            {"value": f"his@{tag}.example"},
+        ]
+        foreign = await add_many(bob, items=items)
+        own = await add_many(ann, items=items[1:2])
+    finally:
+        await api.ask("PATCH", "/v1/team", {"salesRepSees": "all"})
+
+    assert [item["outcome"] for item in foreign.json["items"]] == ["refused", "refused", "added"]
+    assert own.json["added"] == 1
+
+
+async def test_ten_thousand_are_one_call_and_more_are_refused(api: Client) -> None:
+    tag = a_tag()
+
+    full = await add_many(api, *(f"p{n}@{tag}.example" for n in range(10_000)))
+    over = await add_many(api, *(f"p{n}@{tag}.example" for n in range(10_001)))
+
+    assert (full.status, full.json["added"]) == (200, 10_000)
+    assert over.status == 422
+
+
+async def test_the_list_is_exported_with_the_values_that_leads_have(api: Client) -> None:
+    tag = a_tag()
+    await import_file(api, f"email\nann@{tag}.example\n".encode())
+    await add_many(api, f"ann@{tag}.example", f"bob@{tag}.example", f"{tag}.example")
+
+    exported = await api.get("/v1/suppressions/export")
+
+    rows = list(csv.DictReader(io.StringIO(exported.body.decode())))
+    mine = rows[:3]
+    assert {row["value"] for row in mine} == {f"ann@{tag}.example", "", f"{tag}.example"}
+    assert all(len(row["hash"]) == 64 and len(row["key"]) == 16 for row in mine)
+    rep = await api.client_of(Role.SALES_REP)
+    assert (await rep.get("/v1/suppressions/export")).status == 403

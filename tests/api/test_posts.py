@@ -99,6 +99,9 @@ SAMPLES: dict[str, Make] = {
     "POST /v1/suppressions": at(
         "/v1/suppressions", kind="address", value="no@acme.example", reason="asked"
     ),
+    "POST /v1/suppressions/bulk": at(
+        "/v1/suppressions/bulk", items=[{"value": "no@bulk.example"}], reason="asked"
+    ),
     "POST /v1/admin/providers/{provider}/breaker-reset": at(
         "/v1/admin/providers/apollo/breaker-reset"
     ),

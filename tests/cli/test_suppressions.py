@@ -4,7 +4,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from tests.support.cli import Cli
+from tests.support.cli import Cli, CommandResult, write_lines
 from typing_extensions import override
 
 NEEDY = (
@@ -90,3 +90,62 @@ def test_rekeying_holds_sending_and_says_how_many_lines_are_void(cli: Cli, tmp_p
     assert again.code == 1
     assert "nothing is lost" in again.err
     assert cli("suppress", "add", "domain", "acme.example").code == 0
+
+
+def counts_of(result: CommandResult) -> tuple[int, ...]:
+    return tuple(result.json[name] for name in ("added", "known", "refused", "unmarked"))
+
+
+def kinds_of(cli: Cli) -> set[tuple[str, str]]:
+    return {(line["kind"], line["hint"]) for line in cli("suppress", "list", "--json").json}
+
+
+def test_a_file_is_suppressed_line_by_line_with_what_is_refused(cli: Cli, tmp_path: Path) -> None:
+    cli("migrate")
+    lines = ["# ours", "ann@a.example", "ANN+x@a.example", "b.example", "gmail.com", "what is this"]
+    file = write_lines(tmp_path / "list.txt", lines)
+
+    result = cli("suppress", "import", file, "--reason", "said so", "--json")
+
+    listed = cli("suppress", "list", "--json").json
+    assert (result.code, counts_of(result)) == (1, (2, 1, 2, 0)), result.err
+    assert {(line["reason"], line["source"]) for line in listed} == {("said so", "file list.txt")}
+    assert "confirm it with expectedCount" in result.json["problems"][0]
+
+
+def test_an_export_is_imported_again(cli: Cli, tmp_path: Path) -> None:
+    cli("suppress", "add", "address", "ann@a.example", "--reason", "=1+1, by phone")
+    cli("suppress", "add", "address", "+31620000001")
+    cli("suppress", "add", "domain", "b.example")
+    cli("suppress", "add", "channel", "sms", "--expected-count", "0")
+    before = kinds_of(cli)
+    file = tmp_path / "list.csv"
+
+    exported = cli("suppress", "export", "--output", file)
+    known = cli("suppress", "import", file, "--json")
+    for line in cli("suppress", "list", "--json").json:
+        cli("suppress", "remove", line["id"])
+    again = cli("suppress", "import", file, "--json")
+
+    assert exported.code == 0, exported.err
+    assert counts_of(known) == (0, 3, 1, 0)
+    assert "confirm it with expectedCount" in known.json["problems"][0]
+    assert counts_of(again) == (3, 0, 1, 0)
+    assert kinds_of(cli) == {line for line in before if line[0] != "channel"}
+    reasons = {line["reason"] for line in cli("suppress", "list", "--json").json}
+    assert "=1+1, by phone" in reasons
+
+
+def test_hashes_of_another_secret_are_refused(cli: Cli, tmp_path: Path) -> None:
+    cli("suppress", "add", "address", "ann@a.example")
+    exported = cli("suppress", "export").out
+    file = tmp_path / "list.csv"
+    own_key = exported.splitlines()[1].rpartition(",")[2]
+    file.write_text(exported.replace(own_key, "0" * 16))
+
+    result = cli("suppress", "import", file, "--json")
+
+    assert counts_of(result) == (0, 0, 1, 0)
+    assert result.json["problems"] == [
+        "its hash is of another master secret: give the value itself"
+    ]

@@ -11,17 +11,23 @@ import msgspec
 
 from leadflood.api.http.pagination import Listed, Paging, make_page, paginate
 from leadflood.api.http.request_context import Caller
+from leadflood.api.http.responses import Streamed
 from leadflood.api.http.routing import delete, get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.suppressions.schemas import (
+    AddedLines,
     AddedSuppression,
+    BulkSuppressions,
     LiftedSuppression,
     SuppressionInput,
     SuppressionKind,
     SuppressionView,
+    WrittenLine,
 )
-from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
+from leadflood.domain.suppressions.service.batches import LineAuthor
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
 from leadflood.engine.ids import NEWEST
 
 
@@ -76,6 +82,65 @@ async def add_suppression(
         "suppression.added", line.id, kind=line.kind, hint=line.hint, lead_count=line.lead_count
     )
     return line
+
+
+@post(
+    "/v1/suppressions/bulk",
+    permission="messages:write",
+    rate="heavy",
+    errors=(Invalid,),
+)
+async def add_suppressions(
+    body: BulkSuppressions, caller: Caller, services: Services, uow: UnitOfWork
+) -> AddedLines:
+    """Stop writing to up to 10,000 addresses, numbers, domains, channels or leads at once.
+
+    Each item gets its answer, in its place: `added`, `known` or `refused`, with why. What one line
+    needs an item needs too: a channel and a domain that is nobody's own `admin:write` and
+    `expectedCount`, of these at most 20 a call; who sees only their own leads stops no domain.
+    """
+    lines = [
+        WrittenLine(
+            value=item.value,
+            kind=item.kind,
+            reason=item.reason or "",
+            expected_count=item.expected_count,
+        )
+        for item in body.items
+    ]
+    author = LineAuthor(
+        by=caller.by,
+        source="api",
+        reason=body.reason,
+        may_be_broad=Permission.ADMIN_WRITE in caller.principal.permissions,
+        visibility=caller.visibility,
+    )
+    added = await services.suppression_batches.add(uow, lines, author)
+    await uow.audit(
+        "suppression.added_many", added=added.added, known=added.known, refused=added.refused
+    )
+    return added
+
+
+@get(
+    "/v1/suppressions/export",
+    permission="admin:read",
+    rate="heavy",
+    errors=(Throttled,),
+    content_type="text/csv",
+)
+async def export_suppressions(services: Services, caller: Caller) -> Streamed:
+    """Export the suppression list as CSV, newest first; `leadflood suppress import` reads it.
+
+    Only keyed hashes are kept: the value of a line is given where a lead has the address; any other
+    line has its hash, which counts under the same master secret alone.
+    """
+    day = services.clock.now().date().isoformat()
+    return Streamed(
+        pieces=services.suppression_exports.export(caller.actor),
+        content_type="text/csv; charset=utf-8",
+        file_name=f"suppressions-{day}.csv",
+    )
 
 
 @delete(

@@ -14,6 +14,49 @@ ORDER BY key
 ON CONFLICT (key) WHERE lifted_at IS NULL DO NOTHING
 RETURNING key;
 
+-- name: find_line_ids
+-- The live lines of hashes.
+SELECT key, id FROM suppression WHERE key = ANY(:keys::bytea[]) AND lifted_at IS NULL;
+
+-- name: count_stopped
+-- Ready sends that domains, with all below them, and channels stop.
+WITH line AS (
+    SELECT id, kind, value FROM unnest(:ids::uuid[], :kinds::text[], :values::text[])
+        AS line (id, kind, value)
+), address AS (
+    SELECT channel, string_to_array(lower(split_part(to_address, '@', 2)), '.') AS labels
+    FROM intent WHERE state = 'ready'
+), covered AS (
+    SELECT array_to_string(labels[start:], '.') AS domain
+    FROM address CROSS JOIN LATERAL generate_subscripts(labels, 1) AS start
+)
+SELECT line.id, count(*)::int AS due_count
+FROM line JOIN covered ON line.kind = 'domain' AND covered.domain = line.value
+GROUP BY line.id
+UNION ALL
+SELECT line.id, count(*)::int
+FROM line JOIN address ON line.kind = 'channel' AND address.channel = line.value
+GROUP BY line.id;
+
+-- name: list_lines
+-- Live lines with their hashes, newest first.
+SELECT key, {suppression_columns}
+FROM suppression
+WHERE id < :before::uuid AND lifted_at IS NULL
+ORDER BY id DESC
+LIMIT :limit::int;
+
+-- name: list_lead_addresses
+-- Every address of leads that are not deleted, by the leads' ids.
+SELECT lead.id, ARRAY(
+    SELECT DISTINCT field_value.value::jsonb #>> '{}' FROM field_value
+    WHERE field_value.subject_id = lead.id AND field_value.field IN ('email', 'phone')
+        AND field_value.value <> 'null') AS addresses
+FROM lead
+WHERE lead.id > :after::uuid AND lead.deleted_at IS NULL
+ORDER BY lead.id
+LIMIT :limit::int;
+
 -- name: find_suppression
 -- The live line of a key.
 SELECT {suppression_columns}

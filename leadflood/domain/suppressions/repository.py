@@ -43,6 +43,20 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
     origin: SuppressionOrigin
 
 
+class ExportedLine(msgspec.Struct, frozen=True):
+    """A live line and the hash of what it stops."""
+
+    key: bytes
+    view: SuppressionView
+
+
+class LeadAddresses(msgspec.Struct, frozen=True):
+    """Every address of a lead, whoever gave it."""
+
+    lead_id: UUID
+    addresses: tuple[str, ...]
+
+
 class KeyedLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the suppression list with the hash of what it stops."""
 
@@ -90,6 +104,39 @@ async def add_suppressions(
         bys=[line.origin.by for line in lines],
     )
     return frozenset(row["key"] for row in rows)
+
+
+async def find_line_ids(db: Reader, keys: Sequence[bytes]) -> dict[bytes, UUID]:
+    """Find the ids of live lines by their hashes."""
+    rows = await db.fetch(SQL.find_line_ids, keys=list(keys))
+    return {row["key"]: row["id"] for row in rows}
+
+
+async def count_stopped(
+    db: Reader, values: Mapping[UUID, tuple[SuppressionKind, str]]
+) -> dict[UUID, int]:
+    """Count the sends that are ready and that domains and channels stop, by the lines' ids."""
+    if not values:
+        return {}
+    rows = await db.fetch(
+        SQL.count_stopped,
+        ids=list(values),
+        kinds=[kind.value for kind, _ in values.values()],
+        values=[value for _, value in values.values()],
+    )
+    return {row["id"]: row["due_count"] for row in rows}
+
+
+async def list_lines(db: Reader, before: UUID, limit: int) -> list[ExportedLine]:
+    """List live lines with their hashes, newest first."""
+    rows = await db.fetch(SQL.list_lines, before=before, limit=limit)
+    return [ExportedLine(row["key"], to_struct(row, SuppressionView)) for row in rows]
+
+
+async def list_lead_addresses(db: Reader, after: UUID, limit: int) -> list[LeadAddresses]:
+    """List the addresses of leads that are not deleted, by the leads' ids."""
+    rows = await db.fetch(SQL.list_lead_addresses, after=after, limit=limit)
+    return [LeadAddresses(row["id"], tuple(row["addresses"])) for row in rows]
 
 
 async def find_suppression(db: Reader, key: bytes) -> SuppressionView | None:

@@ -95,6 +95,77 @@ class SuppressionInput(
         return self.kind is SuppressionKind.CHANNEL
 
 
+class WrittenLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line to be, as it is written in a list.
+
+    - `value`: what it stops; empty: only its hash is known.
+    - `kind`: what that is; None: as it looks.
+    - `reason`: why; empty: as for the others.
+    - `expected_count`: how many leads a broad line may cover; None: nobody has confirmed it.
+    - `hash`, `key`, `hint`: the hash in hex, the fingerprint of its key, and its masked value.
+    """
+
+    value: str = ""
+    kind: SuppressionKind | None = None
+    reason: str = ""
+    expected_count: int | None = None
+    hash: str = ""
+    key: str = ""
+    hint: str = ""
+
+
+class LineOutcome(StrEnum):
+    """What became of a line: it is new, was on the list before, or is refused."""
+
+    ADDED = "added"
+    KNOWN = "known"
+    REFUSED = "refused"
+
+
+class LineResult(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of an item, by its place from 0.
+
+    `id` is its line on the list; `problem` says why it is refused.
+    """
+
+    index: int
+    outcome: LineOutcome
+    id: UUID | None = None
+    problem: str | None = None
+
+
+class AddedLines(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of many lines, in their order, and how many of each outcome there are."""
+
+    added: int
+    known: int
+    refused: int
+    items: tuple[LineResult, ...]
+
+
+class BulkSuppression(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Whom not to write to any more, one of many; see `SuppressionInput`.
+
+    `kind` null: an address, a number or a domain, as it looks. `reason` null: that of the request.
+    """
+
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    kind: SuppressionKind | None = None
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)] | None = None
+    expected_count: Annotated[int, msgspec.Meta(ge=0, le=10**9)] | None = None
+
+
+class BulkSuppressions(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Whom not to write to any more, and why."""
+
+    items: Annotated[tuple[BulkSuppression, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+
+
 class Coverage(msgspec.Struct, frozen=True):
     """How many leads a channel or a domain covers, and how many sends that are due."""
 

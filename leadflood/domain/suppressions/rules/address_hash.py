@@ -25,6 +25,11 @@ class AddressHasher:
     def __init__(self, key: AddressKey) -> None:
         self._key = key.key
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells one key from another, and nothing of it."""
+        return self._sign("fingerprint").hex()[:16]
+
     def hash_value(self, kind: SuppressionKind, value: str) -> bytes:
         """Return the hash of a normalized value under its kind."""
         return self._sign(f"{kind.value}:{value}")

@@ -84,7 +84,7 @@ class SuppressionService:
         if not suppression.reason.strip():
             raise Invalid.field("reason", "say why, for the one who reads the list later")
         kind, value = suppression.kind, _normalize(suppression)
-        coverage = await _count_covered(tx, kind, value)
+        coverage = await count_covered(tx, kind, value)
         _require_expected(suppression, coverage)
         key = self._hasher.hash_value(kind, value)
         origin = SuppressionOrigin(reason=suppression.reason, source=source, by=by)
@@ -103,7 +103,7 @@ class SuppressionService:
 
     async def count_covered(self, tx: Tx, suppression: SuppressionInput) -> Coverage | None:
         """Count what a line would stop; None for an address and a lead. Raises: Invalid."""
-        return await _count_covered(tx, suppression.kind, _normalize(suppression))
+        return await count_covered(tx, suppression.kind, _normalize(suppression))
 
     async def require_within_reach(
         self, tx: Tx, suppression: SuppressionInput, editor: Editor
@@ -130,7 +130,7 @@ class SuppressionService:
         return line
 
 
-async def _count_covered(tx: Tx, kind: SuppressionKind, value: str) -> Coverage | None:
+async def count_covered(tx: Tx, kind: SuppressionKind, value: str) -> Coverage | None:
     """Count what a channel or a domain stops; None for an address and a lead."""
     match kind:
         case SuppressionKind.DOMAIN:
@@ -146,7 +146,11 @@ def _require_expected(suppression: SuppressionInput, coverage: Coverage | None) 
     """Refuse a broad line whose reach nobody has confirmed. Raises: Conflict."""
     if coverage is None or not suppression.is_broad:
         return
-    expected = suppression.expected_count
+    refuse_unexpected(suppression.expected_count, coverage)
+
+
+def refuse_unexpected(expected: int | None, coverage: Coverage) -> None:
+    """Refuse what covers more leads than were confirmed. Raises: Conflict."""
     if expected is None or expected < coverage.lead_count:
         raise Conflict(
             f"this stops {coverage.lead_count} leads, and {coverage.due_send_count} sends that are"
