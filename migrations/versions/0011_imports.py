@@ -76,6 +76,7 @@ STATEMENTS = (
         new_tags text[] NOT NULL DEFAULT '{}',
         merged uuid[] NOT NULL DEFAULT '{}',
         notes text[] NOT NULL DEFAULT '{}',
+        owner text,
         PRIMARY KEY (run_id, number),
         CONSTRAINT import_row_tells_its_end CHECK (
             (outcome IS NOT NULL OR num_nonnulls(lead_id, reason) = 0)

@@ -58,6 +58,7 @@ SUITES = {
     "tests/api/test_loop_stalls.py": "the costliest body of every operation",
     "tests/api/test_consent.py": "consent, from a file to the suppression list",
     "tests/api/test_posts.py": "every POST",
+    "tests/api/test_round_trip.py": "exports, imported into an empty installation",
     "tests/api/test_schemathesis.py": "every operation of the document",
     "tests/api/test_walk.py": "the README's way to a scored lead",
     "tests/api/test_password_guessing.py": "login, tokens and what is kept of them",

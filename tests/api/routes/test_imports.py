@@ -750,6 +750,43 @@ async def test_a_preview_says_what_the_import_then_does(api: Client, on_duplicat
     )
 
 
+async def test_tags_and_owners_of_rows_are_given_and_taken_back(
+    api: Client, node_database: Database
+) -> None:
+    tag = unique_tag()
+    rep = await api.client_of(Role.SALES_REP, email=f"{tag}@team.example")
+    await import_file(api, f"email,tags\nold@{tag}.com,kept\n".encode(), enrich=False)
+    before = await table_hashes(node_database)
+    text = (
+        "email,tags,whose\n"
+        f"a@{tag}.com,Fair 2026; vip,{tag.upper()}@team.example\n"
+        f"A@{tag}.com,later,\n"
+        f"b@{tag}.com,{'x' * 41},nobody@team.example\n"
+        f"old@{tag}.com,new,{tag}@team.example\n"
+        f"OLD@{tag}.com,more,\n"
+    )
+
+    columns = {"email": "email", "tags": "tags", "whose": "owner"}
+    completed = await import_file(api, text.encode(), columns=columns, tags=["all"], enrich=False)
+    leads = {name: await find_lead(api, f"{name}@{tag}.com") for name in ("a", "b", "old")}
+    notes = {row["number"]: row["notes"] for row in await list_rows(api, completed) if row["notes"]}
+    undone = await undo_import(api, completed)
+
+    assert [(lead["tags"], lead["owner"]) for lead in leads.values()] == [
+        (["all", "fair 2026", "later", "vip"], rep.user_id),
+        (["all"], None),
+        (["all", "kept", "more", "new"], None),
+    ]
+    assert notes == {
+        4: [
+            f"tags: {'x' * 41!r} is not understood",
+            "owner: 'nobody@team.example' is no user here",
+        ]
+    }
+    assert (undone["counts"]["undone"], undone["counts"]["kept"]) == (5, 0)
+    assert await table_hashes(node_database) == before
+
+
 async def test_leads_that_are_only_stored_wait_for_nothing(api: Client) -> None:
     tag = unique_tag()
 

@@ -17,19 +17,19 @@ RETURNING run_id;
 -- Rows whose outcome is known at once.
 INSERT INTO import_row (
     run_id, number, raw, outcome, lead_id, reason, made_lead, company_id, made_company, new_keys,
-    new_tags, merged, notes
+    new_tags, merged, notes, owner
 )
 SELECT
     :run_id::uuid, number, raw, outcome, lead_id, reason, made_lead, company_id, made_company,
     string_to_array(new_keys, chr(30)), string_to_array(new_tags, chr(30)),
-    string_to_array(merged, chr(30))::uuid[], string_to_array(notes, chr(30))
+    string_to_array(merged, chr(30))::uuid[], string_to_array(notes, chr(30)), owner
 FROM unnest(
     :numbers::int[], :raws::text[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[],
     :made_leads::bool[], :company_ids::uuid[], :made_companies::bool[], :new_keys::text[],
-    :new_tags::text[], :merged::text[], :notes::text[]
+    :new_tags::text[], :merged::text[], :notes::text[], :owners::text[]
 ) AS ended (
     number, raw, outcome, lead_id, reason, made_lead, company_id, made_company, new_keys, new_tags,
-    merged, notes
+    merged, notes, owner
 )
 ON CONFLICT (run_id, number) DO NOTHING;
 
@@ -41,14 +41,14 @@ UPDATE import_row SET
     new_keys = string_to_array(ended.new_keys, chr(30)),
     new_tags = string_to_array(ended.new_tags, chr(30)),
     merged = string_to_array(ended.merged, chr(30))::uuid[],
-    notes = string_to_array(ended.notes, chr(30))
+    notes = string_to_array(ended.notes, chr(30)), owner = ended.owner
 FROM unnest(
     :numbers::int[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[], :made_leads::bool[],
     :company_ids::uuid[], :made_companies::bool[], :new_keys::text[], :new_tags::text[],
-    :merged::text[], :notes::text[]
+    :merged::text[], :notes::text[], :owners::text[]
 ) AS ended (
     number, outcome, lead_id, reason, made_lead, company_id, made_company, new_keys, new_tags,
-    merged, notes
+    merged, notes, owner
 )
 WHERE import_row.run_id = :run_id::uuid AND import_row.number = ended.number;
 
@@ -241,6 +241,11 @@ SAVEPOINT import_chunk;
 -- The chunk is read again.
 ROLLBACK TO SAVEPOINT import_chunk;
 
+-- name: find_users
+-- The users that leads may be given to, by their addresses.
+SELECT id::text AS id, lower(email) AS address FROM app_user
+WHERE lower(email) = ANY(:addresses::text[]) AND state = 'active';
+
 -- name: find_new_companies
 -- Which companies this very moment has made.
 SELECT id FROM company WHERE id = ANY(:ids::uuid[]) AND created_at = :now::timestamptz;
@@ -292,7 +297,9 @@ FROM lead WHERE lead.id = ANY(:lead_ids::uuid[]) AND (
         WHERE other.merged_into = lead.id AND other.id <> ALL(:lead_ids::uuid[])))
 UNION ALL
 SELECT lead.id, 'assigned' FROM lead
-WHERE lead.id = ANY(:lead_ids::uuid[]) AND lead.owner IS DISTINCT FROM :owner::text
+WHERE lead.id = ANY(:lead_ids::uuid[]) AND lead.owner IS DISTINCT FROM coalesce(
+    (SELECT max(own.owner) FROM import_row AS own
+        WHERE own.lead_id = lead.id AND own.run_id = :run_id::uuid), :owner::text)
 UNION ALL
 SELECT field_value.subject_id, 'edited' FROM field_value
 WHERE field_value.subject_id = ANY(:lead_ids::uuid[]) AND field_value.is_human

@@ -237,6 +237,7 @@ def _columns_of(results: Sequence[RowResult]) -> dict[str, object]:
         "new_tags": [_join(result.new_tags) for result in results],
         "merged": [_join(map(str, result.merged)) for result in results],
         "notes": [_join(map(make_storable, result.notes)) for result in results],
+        "owners": [result.owner for result in results],
     }
 
 

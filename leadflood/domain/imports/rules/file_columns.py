@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from leadflood.domain.imports.rules.column_mapping import read_columns, warn_of_columns
 from leadflood.domain.imports.rules.consent_columns import speaks_of_consent
 from leadflood.domain.imports.rules.csv_reader import CsvFile
+from leadflood.domain.imports.rules.own_export import is_own_export, own_fields
 from leadflood.domain.imports.rules.subject import SubjectGuess, fields_for
-from leadflood.domain.imports.schemas.columns import Column, FileColumns
+from leadflood.domain.imports.schemas.columns import Column, FileColumns, Subject
 from leadflood.engine.text import make_storable
 
 SHOWN_SAMPLES = 3
@@ -19,10 +20,23 @@ _NO_HEADER = (
 )
 
 
+_OWN_EXPORT = (
+    "this is an export of leadflood: values, tags and owners are read, what it knows of a lead"
+    " beside them is not"
+)
+
+
 def describe_columns(file: CsvFile) -> FileColumns:
     """Return the columns of a file as its headers and its first rows are understood."""
     sample = [record.cells for record in file.sample]
     names = name_columns(file.headers)
+    if is_own_export(file.headers):
+        fields = own_fields(file.headers)
+        columns = tuple(
+            Column(name=name, header=name, guess=field, samples=_samples(sample, index))
+            for index, (name, field) in enumerate(zip(names, fields, strict=True))
+        )
+        return FileColumns(columns=columns, subject=Subject.PEOPLE, warnings=(_OWN_EXPORT,))
     read = read_columns(file.headers, sample)
     guess = SubjectGuess([column.field for column in read], sample)
     fields = fields_for(file.headers, [column.field for column in read], guess.subject)

@@ -3,12 +3,9 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import msgspec
-
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
 from leadflood.domain.imports.schemas.rows import LeadOwner, RowResult, RowState
 from leadflood.domain.leads.schemas.identity import Upserted
-from leadflood.domain.leads.schemas.lead_states import LeadState
 
 DELETED_LEAD = "somebody has deleted this lead: restore it first"
 FOREIGN_LEAD = "this person is a lead of somebody else"
@@ -62,20 +59,3 @@ def outcomes_of(upserted: Sequence[Upserted], imported: set[UUID]) -> list[RowSt
             outcomes.append(RowState.DUPLICATE if lead.lead_id in named else RowState.UPDATED)
         named.add(lead.lead_id)
     return outcomes
-
-
-def plan_changes(
-    states: Mapping[UUID, LeadState], outcomes: Mapping[UUID, RowState], plan: ImportPlan
-) -> list[tuple[LeadState, LeadState]]:
-    """Return the leads whose owner or tags the plan changes, before and after."""
-    changes = []
-    for lead_id, state in states.items():
-        is_new = outcomes[lead_id] is not RowState.UPDATED
-        changed = msgspec.structs.replace(
-            state,
-            owner=plan.owner if is_new else state.owner,
-            tags=tuple(sorted({*state.tags, *plan.tags})),
-        )
-        if changed != state:
-            changes.append((state, changed))
-    return changes

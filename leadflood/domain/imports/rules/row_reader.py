@@ -5,6 +5,7 @@ import msgspec
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.consent import ConsentReader
 from leadflood.domain.imports.rules.consent_addresses import addresses_in, list_addresses
+from leadflood.domain.imports.rules.row_marks import MarkReader
 from leadflood.domain.imports.rules.row_parser import find_fault, parse_row
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.records import Record
@@ -17,6 +18,7 @@ class RowReader:
     def __init__(self, plan: ImportPlan) -> None:
         self._plan = plan
         self._consent = ConsentReader(plan.headers, plan.fields, plan.defaults)
+        self._marks = MarkReader(plan.fields)
 
     def read(self, record: Record) -> ImportRow | BadRow:
         """Read a row, or say why it cannot be used."""
@@ -27,15 +29,25 @@ class RowReader:
         else:
             stated = self._consent.read(record.cells)
             addresses = list_addresses(plan.fields, record.cells) if stated.statements else ()
-        row = parse_row(_without(record, stated.refused), plan.fields, plan.defaults, plan.order)
+        row = parse_row(
+            _without(record, stated.refused | self._marks.columns),
+            plan.fields,
+            plan.defaults,
+            plan.order,
+        )
         row = msgspec.structs.replace(
             row, raw=record.cells, consent=stated.statements, addresses=addresses
         )
         if isinstance(row, BadRow):
             return row
         rated = {} if stated.rated is None else {FieldName.EMAIL_STATUS: stated.rated.value}
+        tags, owner, notes = self._marks.read(record.cells)
         return msgspec.structs.replace(
-            row, notes=(*row.notes, *stated.notes), values={**row.values, **rated}
+            row,
+            notes=(*row.notes, *stated.notes, *notes),
+            values={**row.values, **rated},
+            tags=tags,
+            owner=owner,
         )
 
 

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from leadflood.domain.imports.rules.csv_reader import CsvFile, open_csv
 from leadflood.domain.imports.rules.file_kind import FileKind, find_kind
+from leadflood.domain.imports.rules.own_export import restore_cells
 from leadflood.domain.imports.rules.packed_files import open_only_member
 from leadflood.domain.imports.rules.workbook_reader import open_workbook
 from leadflood.engine.errors import Invalid
@@ -44,4 +45,4 @@ def _open(file: BinaryIO, kind: FileKind, sheet: str | None) -> Iterator[CsvFile
             code="leads.workbook.no_sheet",
         )
     with open_csv(file) as table:
-        yield table
+        yield restore_cells(table)

@@ -14,6 +14,8 @@ class ColumnField(StrEnum):
       (`unsubscribed`, `do_not_mail`, `risky`); words that say nothing of consent or of the address
       are left alone.
     - `external_id`: the id of the row in the system that the file is from.
+    - `tags`: tags of the lead, with commas, semicolons or bars between.
+    - `owner`: the e-mail address of the user whose a new lead is to be.
     """
 
     FULL_NAME = "full_name"
@@ -44,6 +46,8 @@ class ColumnField(StrEnum):
     OPT_IN_AT = "opt_in_at"
     CONTACT_STATUS = "contact_status"
     EXTERNAL_ID = "external_id"
+    TAGS = "tags"
+    OWNER = "owner"
 
     @property
     def value_field(self) -> FieldName | None:

@@ -65,6 +65,8 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     - `external_id`: its id in the system that the file is from; None: it has none.
     - `consent`: what it says of consent.
     - `addresses`: every address in it that consent is about.
+    - `tags`: tags that it gives the lead.
+    - `owner`: the address of the user whose a new lead is to be; None: it does not say.
     """
 
     number: int
@@ -74,6 +76,8 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None = None
     consent: tuple[Statement, ...] = ()
     addresses: tuple[Address, ...] = ()
+    tags: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +99,7 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     - `new_keys`, `new_tags`: what a known lead got by it.
     - `merged`: the leads that turned out to be the same by it.
     - `notes`: what was not understood of its cells, or changed.
+    - `owner`: the user whom it gave a new lead to; None: whom the import gives all to.
     """
 
     number: int
@@ -108,6 +113,7 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     new_tags: tuple[str, ...] = ()
     merged: tuple[UUID, ...] = ()
     notes: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 class LeadOwner(msgspec.Struct, frozen=True):

@@ -12,11 +12,16 @@ from leadflood.domain.imports.repository import (
     progress as progress_table,
     rows as row_table,
 )
+from leadflood.domain.imports.rules.row_marks import (
+    marked_lead,
+    marks_of,
+    owner_note,
+    plan_changes,
+)
 from leadflood.domain.imports.rules.row_outcomes import (
     DELETED_LEAD,
     MOST_HIDDEN_ROWS,
     outcomes_of,
-    plan_changes,
     reject_row,
     stop_behind_hidden,
 )
@@ -52,6 +57,13 @@ class _Chunk(msgspec.Struct, frozen=True):
     rejected: Mapping[int, RowResult]
 
 
+class _WrittenMarks(msgspec.Struct, frozen=True):
+    """The tags that leads got, and the users by the addresses that rows name."""
+
+    new_tags: dict[UUID, tuple[str, ...]]
+    users: Mapping[str, str]
+
+
 class _NamedByFile:
     """The leads that a file has named before."""
 
@@ -83,8 +95,8 @@ class LeadWriter:
             tx, import_id, [lead.lead_id for lead in chunk.leads]
         )
         outcomes = outcomes_of(chunk.leads, imported)
-        new_tags = await _write_owners_and_tags(tx, plan, chunk.leads, outcomes, now)
-        results = await _results_of(tx, chunk, outcomes, new_tags, now)
+        written = await _write_owners_and_tags(tx, plan, chunk, outcomes, now)
+        results = await _results_of(tx, chunk, outcomes, written, plan, now)
         pairs = list(zip(chunk.leads, outcomes, strict=True))
         return WrittenRows(
             results=tuple(results[row.number] for row in rows),
@@ -160,31 +172,33 @@ async def _touches_hidden(
 
 
 async def _write_owners_and_tags(
-    tx: Tx,
-    plan: ImportPlan,
-    upserted: Sequence[Upserted],
-    outcomes: Sequence[RowState],
-    now: datetime,
-) -> dict[UUID, tuple[str, ...]]:
-    """Set the owner of new leads and the tags of all; return the tags that are new."""
-    fresh = {
-        lead.lead_id: outcome
-        for lead, outcome in zip(upserted, outcomes, strict=True)
-        if lead.is_new or outcome is RowState.UPDATED
-    }
-    if not fresh or (plan.owner is None and not plan.tags):
-        return {}
-    changes = plan_changes(await leads.lock_states(tx, fresh), fresh, plan)
+    tx: Tx, plan: ImportPlan, chunk: _Chunk, outcomes: Sequence[RowState], now: datetime
+) -> _WrittenMarks:
+    """Set the owner of new leads and the tags of all."""
+    marks = marks_of(chunk.rows, chunk.leads, outcomes, plan)
+    addresses = {mark.owner.casefold() for mark in marks.values() if mark.owner is not None}
+    users: Mapping[str, str] = {}
+    if addresses and not plan.visibility.is_limited:
+        users = await lead_lookups.find_users(tx, addresses)
+    if plan.owner is None and not users:
+        marks = {lead_id: mark for lead_id, mark in marks.items() if mark.tags}
+    if not marks:
+        return _WrittenMarks({}, users)
+    changes = plan_changes(await leads.lock_states(tx, marks), marks, plan, users)
     before, after = [old for old, _ in changes], [new for _, new in changes]
     await leads.write_states(tx, before, after, plan.by, now)
-    return {new.id: tuple(tag for tag in new.tags if tag not in old.tags) for old, new in changes}
+    new_tags = {
+        new.id: tuple(tag for tag in new.tags if tag not in old.tags) for old, new in changes
+    }
+    return _WrittenMarks(new_tags, users)
 
 
 async def _results_of(
     tx: Tx,
     chunk: _Chunk,
     outcomes: Sequence[RowState],
-    new_tags: dict[UUID, tuple[str, ...]],
+    written: _WrittenMarks,
+    plan: ImportPlan,
     now: datetime,
 ) -> dict[int, RowResult]:
     companies = [_company_of(person) for person in chunk.people]
@@ -204,8 +218,10 @@ async def _results_of(
             company_id=company_id,
             made_company=company_id in new_companies,
             new_keys=lead.new_keys,
-            new_tags=new_tags.pop(lead.lead_id, ()),
+            new_tags=written.new_tags.pop(marked_lead(lead), ()),
             merged=lead.merged,
+            notes=owner_note(row, written.users, plan),
+            owner=written.users.get((row.owner or "").casefold()) if lead.is_new else None,
         )
         new_companies -= {company_id}
     return results

@@ -75,6 +75,7 @@ async def undo_rows(
     touched = {survivor_of[lead_id] for lead_id in deleted} - deleted.keys()
     touched -= {loss.lead_id for loss in losses}
     losses += [LeadLoss(lead_id=lead_id) for lead_id in sorted(touched)]
+    losses = _with_tags_of_merged(losses, undone, survivor_of, deleted)
     updated = await withdrawal.withdraw(tx, losses, now)
     companies = {row.company_id for row in undone if row.company_id is not None}
     await withdrawal.delete_unused_companies(tx, import_id, companies)
@@ -139,6 +140,23 @@ async def _delete_values(
         source=CSV_SOURCE,
         method=IMPORT_METHOD,
     )
+
+
+def _with_tags_of_merged(
+    losses: Sequence[LeadLoss],
+    rows: Sequence[UndoRow],
+    survivor_of: Mapping[UUID, UUID],
+    deleted: Collection[UUID],
+) -> list[LeadLoss]:
+    """Return losses with the tags that survivors got by rows whose own leads go."""
+    tags: dict[UUID, set[str]] = {}
+    for row in rows:
+        if row.lead_id in deleted:
+            tags.setdefault(survivor_of[row.lead_id], set()).update(row.new_tags)
+    return [
+        msgspec.structs.replace(loss, tags=loss.tags | tags.get(loss.lead_id, set()))
+        for loss in losses
+    ]
 
 
 def _losses(

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.lead_columns import ATTRIBUTES, OWNER_EMAIL, VALUES, camel
 from leadflood.contracts.values import FieldName
 from leadflood.domain.lead_views.schemas import ExportedLead
 from leadflood.engine.errors import Invalid
 
-OWNER_EMAIL = "ownerEmail"
 ALL = "all"
 DEFAULT = (
     "id",
@@ -47,34 +47,8 @@ LISTED = frozenset(
 """The values that a list of leads brings along."""
 
 
-def _camel(word: str) -> str:
-    head, *rest = word.split("_")
-    return head + "".join(part.capitalize() for part in rest)
-
-
-VALUES = {_camel(field.value): field for field in FieldName}
-_ATTRIBUTES = {
-    _camel(name): name
-    for name in (
-        "id",
-        "status",
-        "failed_code",
-        "score",
-        "band",
-        "icp_id",
-        "run_id",
-        "scored_at",
-        "source",
-        "owner",
-        "tags",
-        "created_at",
-        "updated_at",
-    )
-}
 COLUMNS = ("id", "status", "failedCode", *VALUES, *DEFAULT[9:16], OWNER_EMAIL, *DEFAULT[16:])
 """All columns, in the order in which they stand."""
-READ_ONLY = frozenset({*_ATTRIBUTES} - {"tags"})
-"""The columns that an import of the file leaves alone."""
 
 
 def read_columns(text: str) -> tuple[str, ...]:
@@ -85,7 +59,7 @@ def read_columns(text: str) -> tuple[str, ...]:
     if not text:
         return DEFAULT
     names = {name.strip() for name in text.split(",") if name.strip()}
-    names = {_camel(name) if "_" in name else name for name in names}
+    names = {camel(name) if "_" in name else name for name in names}
     unknown = names - {*COLUMNS, ALL}
     if unknown:
         raise Invalid.field(
@@ -108,5 +82,5 @@ def value_of(lead: ExportedLead, column: str) -> Scalar | None:
     if column in VALUES:
         field = VALUES[column]
         return lead.summary.values.get(field) if field in LISTED else lead.values.get(field)
-    value: Any = msgspec.to_builtins(getattr(lead.summary, _ATTRIBUTES[column]))
+    value: Any = msgspec.to_builtins(getattr(lead.summary, ATTRIBUTES[column]))
     return tuple(value) if isinstance(value, list) else value

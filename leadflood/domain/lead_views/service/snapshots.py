@@ -7,9 +7,10 @@ from uuid import UUID
 from anyio import to_thread
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.lead_columns import OWNER_EMAIL
 from leadflood.contracts.values import FieldName
 from leadflood.domain.lead_views.repository import lists
-from leadflood.domain.lead_views.rules.export_columns import OWNER_EMAIL, needs_values
+from leadflood.domain.lead_views.rules.export_columns import needs_values
 from leadflood.domain.lead_views.rules.export_file import begin_file
 from leadflood.domain.lead_views.schemas import (
     ExportedLead,

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given, strategies as st
 from leadflood.contracts.csv_safety import MARK, restore
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.lead_columns import VALUES
 from leadflood.contracts.values import FieldName
 from leadflood.domain.lead_views.rules import export_file
-from leadflood.domain.lead_views.rules.export_columns import DEFAULT, VALUES, read_columns
+from leadflood.domain.lead_views.rules.export_columns import DEFAULT, read_columns
 from leadflood.domain.lead_views.rules.export_file import BOM, begin_file
 from leadflood.domain.lead_views.schemas import (
     ExportedLead,

@@ -1,0 +1,46 @@
+"""Exports of ours that come back: known by their headers, their guarding apostrophes taken off."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from leadflood.contracts.csv_safety import restore
+from leadflood.contracts.lead_columns import ATTRIBUTES, ID, OWNER_EMAIL, TAGS, VALUES
+from leadflood.domain.imports.rules.csv_reader import CsvFile
+from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.records import Record
+
+_READ = {
+    **{header: ColumnField(field.value) for header, field in VALUES.items()},
+    TAGS: ColumnField.TAGS,
+    OWNER_EMAIL: ColumnField.OWNER,
+}
+_HEADERS = frozenset({*_READ, *ATTRIBUTES})
+
+
+def is_own_export(headers: Sequence[str]) -> bool:
+    """Whether headers are those of an export of ours: its names, as they stand, and no other."""
+    return ID in headers and len(headers) > 1 and _HEADERS.issuperset(headers)
+
+
+def own_fields(headers: Sequence[str]) -> tuple[ColumnField | None, ...]:
+    """Return the fields of an export's columns; what the installation knows of a lead is none."""
+    return tuple(_READ.get(header) for header in headers)
+
+
+def restore_cells(file: CsvFile) -> CsvFile:
+    """Return a CSV with the cells that an export of ours has guarded as they were.
+
+    In any other file an apostrophe is one.
+    """
+    if not is_own_export(file.headers):
+        return file
+    return msgspec.structs.replace(
+        file, sample=tuple(map(_restore, file.sample)), records=map(_restore, file.records)
+    )
+
+
+def _restore(record: Record) -> Record:
+    if record.problem is not None:
+        return record
+    return msgspec.structs.replace(record, cells=tuple(map(restore, record.cells)))
