@@ -30,7 +30,8 @@ def claim(*, as_json: AsJson = False) -> None:
         return
     print_data(address + link.path)
     print_message(
-        f"open it and set your password; it works once, until {format_time(link.expires_at)} UTC"
+        f"open it and set your password; it works once, until {format_time(link.expires_at)} UTC;"
+        " the link before it is void"
     )
 
 

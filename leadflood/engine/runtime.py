@@ -53,9 +53,15 @@ NOTIFY_EVERY_SECONDS = 0.02
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the engine behaves. `grace_seconds`: how long work in flight may take at shutdown."""
+    """How the engine behaves.
+
+    `grace_seconds`: how long work in flight may take at shutdown.
+    `witness_path`: a folder on another disk than the data folder, in which is written what was seen
+    of the database: it shows a whole data folder that is put back; empty: none.
+    """
 
     grace_seconds: float = 20.0
+    witness_path: str = ""
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
     disk: DiskSettings = DiskSettings()
@@ -150,7 +156,13 @@ class Engine:
             Child("notifier", self._notify_others),
             Child("pruner", pruner.run, optional=True),
             Child("disk", self.disk.run),
+            *self._list_witnesses(),
         ]
+
+    def _list_witnesses(self) -> list[Child]:
+        if not self.parts.settings.witness_path:
+            return []
+        return [Child("witness", self.guard.keep_outside, optional=True)]
 
     def _record_outward(self, stage: str) -> None:
         if self.node.has_peers:
@@ -286,7 +298,8 @@ class _Lives:
         self._on_engine = on_engine
         self._stopping = stopping
         self._first = first
-        self._guard = Guard(parts.clock, parts.settings.heartbeat, parts.lock_folder)
+        outside = Path(parts.settings.witness_path) if parts.settings.witness_path else None
+        self._guard = Guard(parts.clock, parts.settings.heartbeat, parts.lock_folder, outside)
         self.ended = asyncio.Event()
 
     async def run(self) -> None:

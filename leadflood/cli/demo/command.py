@@ -189,8 +189,8 @@ def _finish(outcome: DemoOutcome, options: DemoOptions) -> int:
     if options.keep and outcome.sends.unknown:
         print_message(
             f"demo: {outcome.sends.unknown} messages were on their way when the demo was killed:"
-            " nobody knows whether they arrived, so they are never sent again by themselves"
-            " (`leadflood sending unknown list` shows such sends to a person)"
+            " nobody knows whether they arrived, so they are never sent again by themselves (in an"
+            " installation of yours, `leadflood sending unknown list` shows them to a person)"
         )
     for problem in problems:
         print_message(f"demo: NOT as it should be: {problem}")

@@ -10,6 +10,7 @@ from leadflood.cli.doctor.settings_checks import (
     check_open_files,
     check_providers,
     check_verifier,
+    check_witness,
 )
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.settings import Settings
@@ -18,7 +19,8 @@ from leadflood.settings import Settings
 async def check_everything(settings: Settings, *, online: bool) -> list[DoctorCheck]:
     """Check every resource; one that cannot be inspected is red and does not stop the rest."""
     checks = [passed("settings", "read, and every key is known"), await check_folder(settings)]
-    checks += [check_http(settings), check_open_files(settings), *check_providers(settings)]
+    checks += [await check_witness(settings), check_http(settings), check_open_files(settings)]
+    checks += check_providers(settings)
     checks.append(check_verifier(settings))
     try:
         async with open_storage(settings, report=print_message, migrate=False) as storage:

@@ -11,7 +11,6 @@ from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.cli.doctor.key_checks import check_keys
 from leadflood.cli.doctor.settings_checks import check_mail
 from leadflood.cli.doctor.work_checks import check_work
-from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.control import inspection
 from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
@@ -145,14 +144,9 @@ async def _check_messaging(storage: Storage) -> list[DoctorCheck]:
     sending = await storage.messaging().sending.status()
     checks = [passed("sending", "released")]
     if sending.held:
-        finding = f"held by {sending.by}: {sending.reason}" if sending.by else "held"
+        finding = f"held by {sending.by}" if sending.by else "held"
+        finding += f": {sending.reason}" if sending.reason else ""
         checks = [warning("sending", finding, "when all is well: `leadflood sending release`")]
-    unknown = sending.counts.get(IntentState.UNKNOWN, 0)
-    if unknown:
-        fix = "`leadflood sending unknown list`, then resolve each"
-        checks.append(failed("unknown sends", f"{unknown} may or may not have arrived", fix))
-    else:
-        checks.append(passed("unknown sends", "none"))
     return [*checks, check_mail(storage)]
 
 

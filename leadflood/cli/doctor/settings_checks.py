@@ -1,6 +1,7 @@
 """Checks of the settings: the data folder, the HTTP address, providers, mail."""
 
 import tempfile
+from pathlib import Path
 
 from anyio import to_thread
 
@@ -33,6 +34,21 @@ async def check_folder(settings: Settings) -> DoctorCheck:
             "run as its owner, or set LEADFLOOD_DATA to a folder that may be written",
         )
     return passed("data folder", f"{folder} can be written")
+
+
+async def check_witness(settings: Settings) -> DoctorCheck:
+    """Check that a data folder which is put back as a whole would be noticed."""
+    path = settings.engine.witness_path
+    if not path:
+        finding = "none outside of the data folder: that one put back as a whole is not noticed"
+        return warning("witness", finding, "set engine.witness_path to a folder on another disk")
+    if await to_thread.run_sync(lambda: any(Path(path).glob("*.witness"))):
+        return passed("witness", f"kept in {path} too")
+    return warning(
+        "witness",
+        f"there is none in {path} yet",
+        "start a node; if one runs, see that the folder is there and may be written",
+    )
 
 
 def check_http(settings: Settings) -> DoctorCheck:
@@ -93,7 +109,7 @@ def check_verifier(settings: Settings) -> DoctorCheck:
     keys = " or ".join(f"providers.{name}.api_key" for name in names)
     return warning(
         "e-mail verifier",
-        "none: nobody is drafted to by e-mail, but whose address a file or a person calls valid",
+        "none: nobody is drafted to by e-mail, but whose address a file calls valid",
         f"set {keys}",
     )
 

@@ -77,13 +77,21 @@ async def take_restore(tx: Reader) -> datetime | None:
 class Guard:
     """A process's guard. `folder` holds its witnesses; None: it has its memory only.
 
+    `outside` holds them too, where that whole folder may be put back.
     `clock_ahead_seconds` is how far our clock was ahead of the database's at the last look.
     """
 
-    def __init__(self, clock: Clock, settings: Settings, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        settings: Settings,
+        folder: Path | None = None,
+        outside: Path | None = None,
+    ) -> None:
         self._clock = clock
         self.settings = settings
         self._file = None if folder is None else WitnessFile(folder)
+        self._outside = None if outside is None else WitnessFile(outside)
         self._witness: Witness | None = None
         self._looked_at: float | None = None
         self.clock_ahead_seconds = 0.0
@@ -132,6 +140,19 @@ class Guard:
         self._looked_at = REAL_TIME.monotonic()
         return True
 
+    async def keep_outside(self) -> None:
+        """Write the last witness outside of the data folder too, for ever.
+
+        Apart from the beat: a disk that hangs, such as one behind a network, stops no node.
+        """
+        written = None
+        while self._outside is not None:
+            witness = self._witness
+            if witness is not None and witness is not written:
+                await asyncio.to_thread(self._outside.write, witness)
+                written = witness
+            await REAL_TIME.sleep(self.settings.beat_seconds)
+
     async def find_obstacle(self, tx: Reader, era: int) -> str | None:
         """Return why nothing may be sent in this transaction; None: nothing stands against it."""
         if trouble := self.clock_trouble():
@@ -177,8 +198,10 @@ class Guard:
             log.error("engine.clock.wrong", ahead_seconds=round(ahead, 1), reason=trouble)
 
     async def _find_witness(self, row: Row) -> Witness | None:
-        if self._witness is None and self._file is not None:
-            self._witness = await asyncio.to_thread(self._file.read, row["id"])
+        if self._witness is None:
+            files = [file for file in (self._file, self._outside) if file is not None]
+            witnesses = [await asyncio.to_thread(file.read, row["id"]) for file in files]
+            self._witness = max(filter(None, witnesses), key=_place_in_time, default=None)
         if self._witness is not None and self._witness.installation_id != row["id"]:
             self._witness = None  # another database altogether
         return self._witness
@@ -202,7 +225,7 @@ class Guard:
             return
         silent_seconds = (row["database_now"] - row["last_beat_at"]).total_seconds()
         if silent_seconds > self.settings.held_after_seconds:
-            reason = f"no node was alive for {silent_seconds / 3600:.1f} h; look before you release"
+            reason = f"no node was alive for {_spell(silent_seconds)}; look before you release"
             now = self._clock.now()
             await repository.write_switch(session, SENDING, "held", "guard", reason, now)
             log.warning("engine.sending.held", silent_seconds=int(silent_seconds))
@@ -233,6 +256,17 @@ def _why_another(row: Row, witness: Witness | None) -> str:
         or newest < witness.newest_event
     )
     return "was turned back to an older copy" if is_behind else ""
+
+
+def _place_in_time(witness: Witness) -> tuple[int, int]:
+    return witness.era, witness.beat
+
+
+def _spell(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 100:  # noqa: PLR2004 - two digits
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
 
 
 def _is_as_written(row: Row) -> bool:

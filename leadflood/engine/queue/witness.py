@@ -5,6 +5,7 @@ identifier, its timeline and its oid.
 """
 
 import os
+import socket
 from pathlib import Path
 from uuid import UUID
 
@@ -39,7 +40,7 @@ class Witness(msgspec.Struct, frozen=True):
 
 
 class WitnessFile:
-    """A file for each database in the data folder, whole and on the disk after each beat."""
+    """A file for each database in a folder, whole and on the disk once it is written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -58,7 +59,7 @@ class WitnessFile:
     def write(self, witness: Witness) -> None:
         """Replace it; a disk that takes nothing leaves the older one, which is true too."""
         path = self._path(witness.installation_id)
-        aside = path.with_suffix(f".{os.getpid()}.new")
+        aside = path.with_suffix(f".{socket.gethostname()}.{os.getpid()}.new")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             aside.unlink(missing_ok=True)  # of a process that had this number and was killed

@@ -133,6 +133,24 @@ async def test_sending_is_held_after_an_hour_in_which_no_node_lived(bench: Engin
     await Guard(SystemClock(), Settings()).look(bench.db)
 
     assert await sending(bench.db) == ("held", "guard")
+    assert "no node was alive for 61 min;" in await reason_of(bench.db)
+
+
+async def test_how_long_no_node_was_alive_is_told_however_short_that_was(
+    bench: EngineBench,
+) -> None:
+    await register_installation(bench.db, SystemClock(), "sandbox")
+    await bench.db.execute(
+        sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '40 s'")
+    )
+
+    await Guard(SystemClock(), Settings(held_after_seconds=5)).look(bench.db)
+
+    assert "no node was alive for 40 s;" in await reason_of(bench.db)
+
+
+async def reason_of(database: Database) -> str:
+    return str((await repository.find_switches(database))[SENDING]["reason"])
 
 
 async def test_sending_goes_on_after_a_silence_while_another_node_lived(bench: EngineBench) -> None:
@@ -225,6 +243,34 @@ async def test_a_database_behind_its_witness_in_writes_alone_was_turned_back(
     await anyio.to_thread.run_sync(put_ahead, tmp_path)
 
     assert await Guard(SystemClock(), QUICK, tmp_path).look(bench.db) == 2
+
+
+async def test_a_whole_data_folder_that_is_put_back_is_shown_by_the_witness_outside_of_it(
+    bench: EngineBench, tmp_path: Path
+) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    await release(bench.db)
+    inside, copy, outside = (tmp_path / name for name in ("data", "copy", "outside"))
+    await enter_and_beat(bench, Guard(SystemClock(), QUICK, inside))
+    beat = await count_beats(bench.db)
+    await anyio.run_process(["/bin/cp", "-a", str(inside), str(copy)])
+    guard = Guard(SystemClock(), QUICK, inside, outside)
+    await enter_and_beat(bench, guard)
+    async with anyio.create_task_group() as group:
+        group.start_soon(guard.keep_outside)
+        await wait_until(lambda: anyio.to_thread.run_sync(has_witness, outside))
+        group.cancel_scope.cancel()
+    await bench.db.execute(sql("UPDATE installation SET beat = $1", "beat"), beat=beat)
+
+    unseen = await Guard(SystemClock(), QUICK, copy).look(bench.db)
+    seen = await Guard(SystemClock(), QUICK, copy, outside).look(bench.db)
+
+    assert (unseen, seen) == (1, 2)
+    assert await sending(bench.db) == ("held", "guard")
+
+
+def has_witness(folder: Path) -> bool:
+    return any(folder.glob("*.witness"))
 
 
 def put_ahead(folder: Path) -> None:
