@@ -840,6 +840,26 @@ async def test_bad_rows_are_downloaded_with_their_reasons_and_neutral_cells(api:
     ]
 
 
+async def test_bad_rows_that_were_corrected_are_read_as_they_were(api: Client) -> None:
+    tag = unique_tag()
+    lines = (
+        "Name,Company,Email,Phone,City",
+        f"Ada Low,@home,ada at {tag}.example,+49 30 1234567,'s-Hertogenbosch",
+        f'Bob Hi,"=B"x,bob@{tag}.example,,-',
+    )
+    completed = await import_file(api, "\n".join(lines).encode(), enrich=False)
+    bad = (await api.get(f"/v1/imports/{completed['id']}/bad-rows.csv")).body
+
+    corrected = bad.replace(b"ada at ", b"ada@").replace(b'""=B""x', b"=B")
+    again = await import_file(api, corrected, enrich=False)
+
+    assert (completed["counts"]["bad"], again["counts"]["bad"]) == (2, 0)
+    ada = (await find_lead(api, f"ada@{tag}.example"))["values"]
+    assert ada["company_name"] == "@home"
+    assert (ada["phone"], ada["city"]) == ("+49301234567", "'s-Hertogenbosch")
+    assert (await find_lead(api, f"bob@{tag}.example"))["values"]["company_name"] == "=B"
+
+
 async def test_rows_are_listed_page_by_page(api: Client) -> None:
     completed = await import_file(api, a_file(unique_tag(), 7), enrich=False)
     path = f"/v1/imports/{completed['id']}/rows?limit=3"
