@@ -27,7 +27,7 @@ _MB = 1 << 20
 
 def write_file(row_count: int, seed: int) -> Iterator[bytes]:
     """Yield a file of people, 3 % of the rows bad and some cells not understood."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - repeatable
     yield f"{_HEADER}\n".encode()
     for number in range(row_count):
         firm = number // 5
@@ -48,9 +48,14 @@ async def measure_import(server: Server, row_count: int, seed: int) -> Figures:
     Raises: SubjectFailed when rows are missing or the undo leaves a trace.
     """
     await server.make_fresh()
-    async with leadflood(
-        server.url, LEADFLOOD_HTTP__IMPORT_BYTES="500000000", LEADFLOOD_HTTP__IMPORT_SECONDS="600"
-    ) as served, Api(served) as api:
+    async with (
+        leadflood(
+            server.url,
+            LEADFLOOD_HTTP__IMPORT_BYTES="500000000",
+            LEADFLOOD_HTTP__IMPORT_SECONDS="600",
+        ) as served,
+        Api(served) as api,
+    ):
         icp = {"name": "bench", "target": {"titles": ["COO"]}}
         await api.request("POST", "/v1/icps", icp)
         before = await _hashes(server)

@@ -606,7 +606,9 @@ async def test_short_rows_are_told_and_counted(api: Client) -> None:
     assert completed["warnings"][-1].startswith("2 rows have fewer cells than the header")
     assert "stands in the column of company_name" in bad["reason"]
     assert completed["counts"]["created"] == 1
-    assert completed["notes"][0]["text"].startswith("1 rows have fewer cells than the header")
+    assert completed["notes"][0]["text"].startswith(
+        "1 rows have fewer or more cells than the header"
+    )
 
 
 async def test_mixed_encodings_give_a_warning(api: Client) -> None:

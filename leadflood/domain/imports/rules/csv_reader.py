@@ -5,7 +5,8 @@ Encoding, delimiter and header are detected; what stands around the table is nam
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -91,6 +92,7 @@ def open_table(records: Iterator[Record], dialect: Dialect, format_: CsvFormat) 
     _require_narrow(len(headers))
     named = name_parts(map(_unmark, records), headers)
     sample = tuple(itertools.islice(named, SAMPLE_ROWS))
+    headers += ("",) * _count_empty_behind(sample, len(headers))
     if not dialect.header_line:
         require_rows(sample)
     return CsvFile(
@@ -100,6 +102,13 @@ def open_table(records: Iterator[Record], dialect: Dialect, format_: CsvFormat) 
         sample=sample,
         records=itertools.chain(sample, named),
     )
+
+
+def _count_empty_behind(sample: Sequence[Record], width: int) -> int:
+    """Return how many empty cells most rows have behind those of the header."""
+    surplus = [len(record.cells) - width for record in sample if not any(record.cells[width:])]
+    usual = Counter(surplus).most_common(1)[0][0] if surplus else 0
+    return max(usual, 0) if 2 * len(surplus) > len(sample) else 0
 
 
 def _unmark(record: Record) -> Record:

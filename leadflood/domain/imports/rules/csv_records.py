@@ -25,9 +25,14 @@ MAX_BROKEN = 100
 MAX_BLANK = 1_048_576
 """As many as a sheet of Excel has rows: one saved with its empty rows is read."""
 _SHOWN_CHARS = 10_000
+_QUOTE = re.compile('"')
+_QUOTE_BUT_INCHES = re.compile(r'(?<!\d)"')
 _NEVER_CLOSED = "a quoted cell is opened and never closed"
 _TEXT_BEHIND = "text stands behind a closing quote: put quotes within a cell twice"
 _HOLDS_ROWS = "a quoted cell holds other rows: its quote is not closed where the cell ends"
+_STRAY_QUOTE = (
+    "a quote stands alone in a cell: the one that goes with it, or a delimiter, is missing"
+)
 _TOO_LONG = (
     f"a quoted cell is never closed, or has more than {MAX_RECORD_LINES:,} lines or"
     f" {MAX_RECORD_CHARS:,} signs"
@@ -112,9 +117,11 @@ class _Lines:
         self._pending: deque[str] = deque()
         self.number = first_line - 1
         self.is_endless = False
+        self.is_reread = False
 
     def take(self) -> str:
         """Return the next line; of an endless one its beginning. Empty: the file has ended."""
+        self.is_reread = bool(self._pending)
         line = self._pending.popleft() if self._pending else self._read()
         self.number += bool(line)
         self.is_endless = len(line) > MAX_RECORD_CHARS
@@ -139,6 +146,7 @@ class _Lines:
 def _read_quoted(lines: _Lines, line: str, splitter: "_Splitter") -> Record:
     """Read a row whose first line has quotes, with the lines that its cells go over."""
     number, dialect = lines.number, splitter.dialect
+    quote = _QUOTE if lines.is_reread else _QUOTE_BUT_INCHES
     cells = splitter.split(line)
     taken = [line]
     problem = _TEXT_BEHIND
@@ -151,6 +159,9 @@ def _read_quoted(lines: _Lines, line: str, splitter: "_Splitter") -> Record:
     if len(taken) > 1 and is_below and _holds_rows(cells, taken, dialect):
         lines.put_back(taken[1:])
         return _break(line, number, _HOLDS_ROWS, dialect)
+    if is_below and splitter.has_stray("".join(taken), quote):
+        lines.put_back(taken[1:])
+        return _break(line, number, _STRAY_QUOTE, dialect)
     return Record(number, tuple(splitter.unwrap(cells)), None, len(taken))
 
 
@@ -186,7 +197,11 @@ class _Splitter:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self._closed = re.compile(rf'"[ \t]+(?={re.escape(dialect.delimiter)}|[\r\n]*\Z)')
+        delimiter = re.escape(dialect.delimiter)
+        self._closed = re.compile(rf'"[ \t]+(?={delimiter}|[\r\n]*\Z)')
+        self._quoted = re.compile(
+            rf'(?:(?<={delimiter})|^)[ \t]*"(?:[^"]|"")*"[ \t]*(?={delimiter}|[\r\n]*\Z)'
+        )
 
     def split(self, text: str) -> _Split:
         """Return the cells, or what is wrong with the quotes."""
@@ -216,6 +231,11 @@ class _Splitter:
             return next(reader)
         except csv.Error as error:
             return _Fault.OPEN if str(error).startswith("unexpected end") else _Fault.BROKEN
+
+    def has_stray(self, text: str, quote: re.Pattern[str]) -> bool:
+        """Whether a cell that is not in quotes has an odd number of them."""
+        cells = self._quoted.sub("", text).split(self.dialect.delimiter)
+        return any(len(quote.findall(cell)) % 2 for cell in cells if '"' in cell)
 
     def unwrap(self, cells: list[str]) -> list[str]:
         """Return the cells of a row that was put in quotes as a whole."""

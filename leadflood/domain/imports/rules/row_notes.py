@@ -86,6 +86,6 @@ def summarize_notes(
 def _describe(count: NoteCount) -> str:
     examples = ", ".join(text.removesuffix(_NOT_UNDERSTOOD) for text in count.examples)
     if count.field == ROW:
-        return f"{count.count:,} rows have fewer cells than the header, such as {examples}"
+        return f"{count.count:,} rows have fewer or more cells than the header, such as {examples}"
     what = "not understood" if count.is_left_out else "kept with a note"
     return f"{count.field}: {count.count:,} of {count.filled:,} {what}, such as {examples}"

@@ -44,30 +44,30 @@ _SHOWN_CHARS = 60
 Fields = Sequence[ColumnField | None]
 
 
-def describe_short(cells: Sequence[str], fields: Fields) -> str | None:
-    """Return how many cells a row lacks of those that are read; None: none."""
-    if len(cells) >= len(fields) or not any(fields[len(cells) :]):
+def describe_width(cells: Sequence[str], fields: Fields) -> str | None:
+    """Return how many cells a row has where it lacks some that are read, or has more; else None."""
+    if len(cells) == len(fields) or (len(cells) < len(fields) and not any(fields[len(cells) :])):
         return None
     return f"{len(cells)} cells where the header has {len(fields)}"
 
 
 def shape_notes(cells: Sequence[str], fields: Fields) -> tuple[str, ...]:
-    """Return the note of a row that lacks cells."""
-    short = describe_short(cells, fields)
-    return () if short is None else (f"row: {short}",)
+    """Return the note of a row that lacks cells, or has more."""
+    width = describe_width(cells, fields)
+    return () if width is None else (f"row: {width}",)
 
 
 def find_shift(cells: Sequence[str], fields: Fields) -> str | None:
     """Return why the cells of a row stand in wrong columns; None: nothing shows that they do."""
-    short = describe_short(cells, fields)
+    width = describe_width(cells, fields)
     pairs = [(field, cell.strip()) for field, cell in zip(fields, cells, strict=False) if field]
-    if short is None:
+    if width is None:
         return _find_lost_email(pairs)
     for field, text in pairs:
         if text and not _fits(field, text):
             return (
-                f"{short}, and {text[:_SHOWN_CHARS]!r} stands in the column of {field.value}: a"
-                " cell before it is missing"
+                f"{width}, and {text[:_SHOWN_CHARS]!r} stands in the column of {field.value}: a"
+                f" cell before it is {'missing' if len(cells) < len(fields) else 'too many'}"
             )
     return None
 

@@ -1,5 +1,5 @@
 import pytest
-from leadflood.domain.imports.rules.row_shape import describe_short, find_shift
+from leadflood.domain.imports.rules.row_shape import describe_width, find_shift
 from leadflood.domain.imports.schemas.column_fields import ColumnField as Field
 
 PERSON = (Field.FIRST_NAME, Field.LAST_NAME, Field.COMPANY_NAME, Field.EMAIL)
@@ -35,7 +35,7 @@ def test_rows_without_their_last_cells_are_rows(cells: list[str]) -> None:
 
 
 def test_only_cells_that_are_read_are_missed() -> None:
-    assert describe_short(["Ada", "a@b.com"], (Field.FULL_NAME, Field.EMAIL, None)) is None
+    assert describe_width(["Ada", "a@b.com"], (Field.FULL_NAME, Field.EMAIL, None)) is None
     assert (
-        describe_short(["Ada"], (Field.FULL_NAME, Field.EMAIL)) == "1 cells where the header has 2"
+        describe_width(["Ada"], (Field.FULL_NAME, Field.EMAIL)) == "1 cells where the header has 2"
     )
