@@ -18,6 +18,7 @@ from leadflood.api.services import Services
 from leadflood.contracts.parts import StageParts
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.notifications.service.event_notifier import EventNotifier
+from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
@@ -140,7 +141,11 @@ class NodeLife:
             ids=storage.ids,
             clock=storage.clock,
             ports=self.ports,
-            settings={**complete.by_struct(), AddressKey: storage.address_key()},
+            settings={
+                **complete.by_struct(),
+                AddressKey: storage.address_key(),
+                BudgetDefaults: storage.budget,
+            },
         )
         return [stage.build(settings.stages[name], parts) for name, stage in STAGES.items()]
 

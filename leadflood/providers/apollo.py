@@ -278,7 +278,7 @@ class Apollo:
     """
 
     name = SPEC.name
-    gives = frozenset(FieldName)
+    gives = frozenset(FieldName) - {FieldName.MOBILE_PHONE, FieldName.REGION}
 
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
         self._client = ProviderClient(_VENDOR, settings, gate, http, clock)

@@ -225,6 +225,8 @@ class Pdl:
     name = SPEC.name
     gives = frozenset(FieldName) - {
         FieldName.EMAIL_STATUS,
+        FieldName.PHONE,
+        FieldName.REGION,
         FieldName.COMPANY_TECHNOLOGIES,
         FieldName.COMPANY_REVENUE,
     }
@@ -338,7 +340,7 @@ def _add_person(evidence: Evidence, person: _Person, confidence: Probability) ->
     evidence.add(FieldName.LAST_NAME, _proper(person.last_name), confidence)
     evidence.add(FieldName.LINKEDIN_URL, web_url(_text(person.linkedin_url)), confidence)
     evidence.add(FieldName.EMAIL, _work_email(person), confidence * 0.85)
-    evidence.add(FieldName.PHONE, _text(person.mobile_phone), confidence * 0.85)
+    evidence.add(FieldName.MOBILE_PHONE, _text(person.mobile_phone), confidence * 0.85)
     evidence.add(FieldName.CITY, _proper(_text(person.location_locality)), confidence * 0.9)
     evidence.add(FieldName.COUNTRY, find_country(_text(person.location_country)), confidence * 0.95)
 

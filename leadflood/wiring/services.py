@@ -77,7 +77,7 @@ def build_services(parts: ServiceParts) -> Services:
         activities=ActivityService(ids, clock),
         imports=ImportService(db, clock, storage.icps, lead_owners, storage.runs, provider_names),
         import_uploads=ImportUploads(ids, clock),
-        import_previews=ImportPreviews(db, ids, clock),
+        import_previews=ImportPreviews(db, ids, clock, storage.budget.currency),
         saved_mappings=SavedMappings(db, ids, clock),
         bulk=BulkActionService(db, clock, storage.runs, lead_lists),
         learning=LearningService(db, ids, clock, leads, storage.icps),

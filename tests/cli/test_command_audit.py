@@ -44,7 +44,7 @@ def test_every_change_of_an_operator_is_on_record(cli: Cli, on_database: OnDatab
 
 
 def test_an_opt_in_recorded_at_the_terminal_is_on_record(cli: Cli, on_database: OnDatabase) -> None:
-    lead_id: UUID = on_database(lambda database: World(database).lead(phone="+447700900123"))
+    lead_id: UUID = on_database(lambda database: World(database).lead(phone="+447400900123"))
     evidence = ("--wording", "Write to me", "--source", "a call")
 
     added = cli("opt-ins", "add", lead_id, "whatsapp", *evidence)

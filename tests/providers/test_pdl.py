@@ -65,7 +65,7 @@ async def test_a_person_is_told_in_our_words(make: Make, gate: DirectGate) -> No
         FieldName.LAST_NAME: "Okafor",
         FieldName.LINKEDIN_URL: "https://www.linkedin.com/in/mira-okafor-sample",
         FieldName.EMAIL: "mira.okafor@example.com",
-        FieldName.PHONE: "+14155550164",
+        FieldName.MOBILE_PHONE: "+14155550164",
         FieldName.CITY: "Oakland",
         FieldName.COUNTRY: "US",
         FieldName.TITLE: "VP Operations",
@@ -104,7 +104,7 @@ async def test_the_free_plans_true_is_no_value(make: Make) -> None:
     fields = {value.field for value in result.values}
     assert result.found
     assert FieldName.TITLE in fields
-    assert not {FieldName.EMAIL, FieldName.PHONE} & fields
+    assert not {FieldName.EMAIL, FieldName.MOBILE_PHONE} & fields
 
 
 async def test_a_likelihood_at_the_least_is_believed_and_below_it_is_not(make: Make) -> None:

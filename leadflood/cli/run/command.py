@@ -108,6 +108,7 @@ def run(
             changes=parse_columns(columns or ()),
             subject=subject,
             ignored_consent=tuple(ignored_consent or ()),
+            currency=settings.budget.currency,
         ),
         sheet=sheet,
     )

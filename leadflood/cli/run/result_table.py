@@ -22,6 +22,7 @@ RESULT_FIELDS = (
     FieldName.SENIORITY,
     FieldName.EMAIL,
     FieldName.PHONE,
+    FieldName.MOBILE_PHONE,
     FieldName.LINKEDIN_URL,
     FieldName.COUNTRY,
     FieldName.COMPANY_NAME,

@@ -1,15 +1,21 @@
-"""Countries: the code we keep, and the English names that people and providers use for it.
+"""Countries: the code we keep, and the names that people and providers use for it.
 
-Source: ISO 3166-1 as `pycountry` ships it, and everyday names where ISO's are formal or others.
+Source: ISO 3166-1 as `pycountry` ships it, the names of the CLDR in all its languages
+(`config/words/country_names.txt`), and everyday names (`config/words/countries.toml`).
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 
+import msgspec
 import pycountry
+from rapidfuzz import fuzz, process
 
-from leadflood.contracts.normalization.text import name_key
+from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import CountryCode
+from leadflood.contracts.word_files import read_tables, read_text
 
 _EVERYDAY_NAMES = {
     "BL": "Saint Barthelemy",
@@ -37,57 +43,33 @@ _EVERYDAY_NAMES = {
     "VG": "British Virgin Islands",
     "VI": "U.S. Virgin Islands",
 }
-_OTHER_NAMES = {
-    "bolivia (plurinational state of)": "BO",
-    "britain": "GB",
-    "burma": "MM",
-    "cote d'ivoire": "CI",
-    "curacao": "CW",
-    "england": "GB",
-    "great britain": "GB",
-    "holland": "NL",
-    "hong kong sar": "HK",
-    "korea": "KR",
-    "macedonia": "MK",
-    "macedonia (fyrom)": "MK",
-    "northern ireland": "GB",
-    "republic of korea": "KR",
-    "scotland": "GB",
-    "swaziland": "SZ",
-    "the netherlands": "NL",
-    "turkiye": "TR",
-    "uk": "GB",
-    "usa": "US",
-    "u.s.": "US",
-    "u.s.a.": "US",
-    "wales": "GB",
-}
-_NAMES_BY_COUNTRY = {
-    "AE": "uae",
-    "AT": "osterreich",
-    "BE": "belgie|belgien|belgique",
-    "BR": "brasil",
-    "CH": "schweiz|suisse|svizzera",
-    "CZ": "cesko",
-    "DE": "allemagne|alemania|deutschland",
-    "DK": "danmark",
-    "ES": "espagne|espana|spanien",
-    "FI": "suomi",
-    "FR": "frankreich",
-    "GB": "u k",
-    "HR": "hrvatska",
-    "HU": "magyarorszag",
-    "IE": "eire|republic of ireland",
-    "IT": "italia|italien|italie",
-    "NL": "nederland",
-    "NO": "norge",
-    "PL": "polska",
-    "SE": "sverige",
-}
-_OWN_NAMES = {
-    name: country for country, names in _NAMES_BY_COUNTRY.items() for name in names.split("|")
-}
-"""Countries in their own and their neighbors' words, as CRM exports have them."""
+_MOST_CHARS = 80
+_CODE_CHARS = 2
+_LIKE_ENOUGH = 75.0
+_TABLES = read_tables("countries.toml")
+_AMBIGUOUS: dict[str, list[str]] = _TABLES["ambiguous"]
+_US_CITIES: dict[str, list[str]] = _TABLES["us_cities"]
+_STATES = frozenset(_US_CITIES)
+_COUNTRIES_FIRST = frozenset({"DE", "IN"})
+"""Codes that stand behind a city more often as a country than as a US state."""
+_CLDR = read_text("country_names.txt")
+"""A line a country: `|` between its code and its names, sorted and folded."""
+_PARTS = re.compile(r"\s*[,;/|()\[\]\n]\s*|\s+[-\u2013\u2014]\s+")
+_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
+_ACCENTS = re.compile("[\u0300-\u036f]")
+
+
+class ReadCountry(msgspec.Struct, frozen=True):
+    """What a text says of a country.
+
+    - `code`: its code; None: none is meant, or nobody can tell which.
+    - `place`: what stood beside it, from small to large: a city, a state.
+    - `note`: why there is no code.
+    """
+
+    code: CountryCode | None
+    place: tuple[str, ...] = ()
+    note: str | None = None
 
 
 def country_name(code: CountryCode) -> str | None:
@@ -96,36 +78,141 @@ def country_name(code: CountryCode) -> str | None:
 
 
 def find_country(text: str) -> CountryCode | None:
-    """Return the country that a code or any of its English names means; None when it is none."""
-    name = " ".join(text.split()).casefold()
-    if name.upper() in _NAMES:
-        return name.upper()
-    return _CODES.get(name)
+    """Return the country that a code or a name alone means; None when it is none or several."""
+    codes = _codes_of(clean_text(text)[:_MOST_CHARS])
+    return codes[0] if len(codes) == 1 else None
 
 
-@lru_cache(maxsize=1024)
 def country_code(text: str) -> CountryCode | None:
-    """Return the country that a text names in any language we know; None when it is none."""
-    return find_country(text) or _OWN_NAMES.get(name_key(text))
+    """Return the country that a person's text means; None when nobody can tell."""
+    return read_country(text).code
+
+
+def read_country(
+    text: str, hints: Collection[CountryCode] = (), city: str | None = None
+) -> ReadCountry:
+    """Read what a person wrote: `DEU`, `276`, `Allemagne`, `Bavaria, Germany`, `CA, USA`.
+
+    `hints` are countries that other values of the same person name, `city` is where they are:
+    they decide what is ambiguous, such as `Georgia`, or `CA` beside `San Diego`.
+    """
+    cleaned = clean_text(text)[:_MOST_CHARS]
+    whole = _choose(cleaned, frozenset(hints), fold_name(city or ""))
+    if whole.code or whole.note:
+        return whole
+    parts = [part for part in _PARTS.split(cleaned) if part]
+    return _read_parts(parts, frozenset(hints)) if len(parts) > 1 else ReadCountry(None)
+
+
+def nearest_country(text: str) -> tuple[CountryCode, str] | None:
+    """Return the country whose English or everyday name is most like a text, if any is."""
+    match = process.extractOne(
+        fold_name(text[:_MOST_CHARS]), _ISO.keys(), scorer=fuzz.ratio, score_cutoff=_LIKE_ENOUGH
+    )
+    if match is None:
+        return None
+    code = _ISO[match[0]]
+    return code, _NAMES[code]
+
+
+@lru_cache(maxsize=8192)
+def fold_name(name: str) -> str:
+    """Fold a country's name: no case, no accents, no marks, single spaces, no article."""
+    decomposed = unicodedata.normalize("NFKD", name.replace("&", " and ")).casefold()
+    plain = unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
+    signs = (sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in plain)
+    return " ".join("".join(signs).split()).removeprefix("the ")
+
+
+def _choose(text: str, hints: frozenset[str], city: str) -> ReadCountry:
+    """Return the country that a text without other places means."""
+    folded = fold_name(text)
+    codes = tuple(_AMBIGUOUS.get(folded, ())) or _codes_of(text)
+    if len(codes) == 1 and city in _US_CITIES.get(codes[0], ()) and codes[0] not in hints:
+        codes = (codes[0], "US")
+    if len(codes) < _CODE_CHARS:
+        return ReadCountry(codes[0] if codes else None)
+    supported = [code for code in codes if code in hints]
+    if len(supported) == 1:
+        return ReadCountry(supported[0])
+    names = " or ".join(f"{_NAMES[code]} ({code})" for code in codes)
+    return ReadCountry(None, note=f"{text!r} can be {names}: write the code")
+
+
+def _read_parts(parts: list[str], hints: frozenset[str]) -> ReadCountry:
+    """Return the country among places: the last one, else the first."""
+    last = _choose(parts[-1], hints, "")
+    if last.code is None:
+        first = last if last.note else _choose(parts[0], hints, "")
+        return _beside(first, parts[1:])
+    is_state = len(parts[-1]) == _CODE_CHARS and last.code in _STATES and last.code not in hints
+    if is_state and "US" in hints:
+        return ReadCountry("US", place=tuple(parts))
+    in_us = fold_name(parts[0]) in _US_CITIES.get(last.code, ())
+    if is_state and (in_us or last.code not in _COUNTRIES_FIRST):
+        meant = f"{_NAMES[last.code]} ({last.code}) or a state of the US"
+        return ReadCountry(None, note=f"{', '.join(parts)!r} can be {meant}: write which")
+    return _beside(last, parts[:-1])
+
+
+def _beside(read: ReadCountry, places: Sequence[str]) -> ReadCountry:
+    """Return a country with what stood beside it, unless that names another country."""
+    if read.code is None:
+        return read
+    named = {
+        code
+        for place in places
+        if len(place) > _CODE_CHARS and fold_name(place) not in _AMBIGUOUS
+        for code in _codes_of(place)
+    }
+    if named - {read.code}:
+        return ReadCountry(None, note="it names several countries: write one")
+    return ReadCountry(read.code, tuple(p for p in places if find_country(p) != read.code))
+
+
+@lru_cache(maxsize=8192)
+def _codes_of(text: str) -> tuple[CountryCode, ...]:
+    """Return the countries that a code or a name means."""
+    if _FLAG.fullmatch(text):
+        text = "".join(chr(ord(sign) - 0x1F1E6 + ord("A")) for sign in text)
+    folded = fold_name(text)
+    if folded.upper() in _NAMES:
+        return (folded.upper(),)
+    if (number := folded.removesuffix(" 0")).isascii() and number.isdigit():
+        folded = number.zfill(3)
+    own = _ISO.get(folded)
+    return (own,) if own else _cldr_names().get(folded, ())
+
+
+@cache
+def _cldr_names() -> Mapping[str, tuple[CountryCode, ...]]:
+    """Return the countries of each name of the CLDR: 10 ms, for the first that is not English."""
+    codes: dict[str, tuple[CountryCode, ...]] = {}
+    for line in _CLDR.splitlines():
+        code, *names = line.split("|")
+        for name in names:
+            codes[name] = (*codes.get(name, ()), code)
+    return codes
 
 
 def _everyday_names() -> Iterator[tuple[CountryCode, str]]:
     for country in pycountry.countries:
         name = getattr(country, "common_name", country.name)
         yield country.alpha_2, _EVERYDAY_NAMES.get(country.alpha_2, name)
+    yield "XK", "Kosovo"
 
 
 def _names_of_iso() -> Iterator[tuple[str, CountryCode]]:
     for country in pycountry.countries:
-        for kind in ("official_name", "common_name", "name"):
+        for kind in ("official_name", "common_name", "name", "alpha_3", "numeric"):
             if name := getattr(country, kind, None):
-                yield name.casefold(), country.alpha_2
+                yield fold_name(name), country.alpha_2
 
 
-# read once, when the program starts (6 ms): reading files later would hold up the event loop
+# read once, when the program starts: reading files later would hold up the event loop
 _NAMES = dict(_everyday_names())
-_CODES = {
+_ISO = {
     **dict(_names_of_iso()),
-    **{name.casefold(): code for code, name in _NAMES.items()},
-    **_OTHER_NAMES,
+    **{fold_name(name): code for code, name in _NAMES.items()},
+    **{name: code for code, names in _TABLES["names"].items() for name in map(fold_name, names)},
 }

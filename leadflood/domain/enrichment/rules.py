@@ -25,6 +25,7 @@ _WHO = frozenset(
         FieldName.EMAIL,
         FieldName.LINKEDIN_URL,
         FieldName.PHONE,
+        FieldName.MOBILE_PHONE,
     }
 )
 """The fields by which a provider is asked for a person."""
@@ -117,7 +118,7 @@ def person_subject(
         company_domain=text(FieldName.COMPANY_DOMAIN),
         email=text(FieldName.EMAIL),
         linkedin_url=text(FieldName.LINKEDIN_URL),
-        phone=text(FieldName.PHONE),
+        phone=text(FieldName.MOBILE_PHONE) or text(FieldName.PHONE),
         decided=tuple(
             f"{field.value}={best[field].value}"
             for field in sorted(_WHO)

@@ -38,6 +38,7 @@ from leadflood.domain.imports.service.consent_writer import ConsentSource, Conse
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.undo import UndoReach, undo_rows
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
+from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -82,8 +83,11 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
     task: ClassVar[Any] = Task
     default_policy: ClassVar[Policy] = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
 
-    def __init__(self, policy: Policy, key: AddressKey, ids: Ids, clock: Clock) -> None:
+    def __init__(
+        self, policy: Policy, key: AddressKey, ids: Ids, clock: Clock, currency: str
+    ) -> None:
         super().__init__(policy)
+        self._currency = currency
         self._leads = LeadWriter(ids)
         self._consent = ConsentWriter(key, ids, clock)
         self._clock = clock
@@ -91,7 +95,8 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
-        return cls(policy, parts.settings_of(AddressKey), parts.ids, parts.clock)
+        key, budget = parts.settings_of(AddressKey), parts.settings_of(BudgetDefaults)
+        return cls(policy, key, parts.ids, parts.clock, budget.currency)
 
     @override
     async def load(
@@ -114,7 +119,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
     async def work(self, item: Part) -> Outcome[ParsedPart]:
         if item.plan is None:
             return Done(ParsedPart())
-        return Done(await to_thread.run_sync(_parse, item.plan, item))
+        return Done(await to_thread.run_sync(_parse, item.plan, item, self._currency))
 
     @override
     async def commit(
@@ -214,8 +219,8 @@ def _goes_on(view: ImportView, *, is_undo: bool) -> bool:
     return view.state is (ImportState.UNDOING if is_undo else ImportState.RUNNING)
 
 
-def _parse(plan: ImportPlan, part: Part) -> ParsedPart:
-    reader = RowReader(plan)
+def _parse(plan: ImportPlan, part: Part, currency: str) -> ParsedPart:
+    reader = RowReader(plan, currency)
     rows, broken = (
         tuple([reader.read(record) for record in records])
         for records in (part.records, part.broken)

@@ -8,7 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.parts import Ports, StageParts
-from leadflood.contracts.values import Channel, FieldName, SendsPolicy
+from leadflood.contracts.values import Channel, SendsPolicy
 from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Settings, Template
 from leadflood.domain.drafting.service.drafter import Drafter
 from leadflood.domain.drafting.service.templates import find_current_templates
@@ -140,7 +140,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
 
     async def _find_opted_in(self, db: Reader, profiles: Iterable[LeadProfile]) -> frozenset[UUID]:
         """Return the leads that have agreed to WhatsApp."""
-        phones = {profile.lead_id: profile.text(FieldName.PHONE) for profile in profiles}
+        phones = {profile.lead_id: profile.address(Channel.WHATSAPP) for profile in profiles}
         return await self._recipients.find_opted_in(db, Channel.WHATSAPP, phones)
 
     def _load_one(

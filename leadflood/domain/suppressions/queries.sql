@@ -77,10 +77,10 @@ SELECT
 -- What a channel covers: people with an address there, and sends that are ready.
 SELECT
     (SELECT count(*) FROM lead WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
-         AND CASE :field::text
+         AND CASE :channel::text
              WHEN 'email' THEN lead.email IS NOT NULL
              ELSE EXISTS (SELECT FROM field_value WHERE field_value.subject_id = lead.id
-                          AND field_value.field = :field::text) END) AS lead_count,
+                          AND field_value.field = ANY(:fields::text[])) END) AS lead_count,
     (SELECT count(*) FROM intent WHERE intent.state = 'ready' AND intent.channel = :channel::text)
         AS due_send_count;
 

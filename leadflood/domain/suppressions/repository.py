@@ -151,9 +151,10 @@ async def count_domain(db: Reader, domain: str) -> Coverage:
     return to_struct(row, Coverage) if row else Coverage(0, 0)
 
 
-async def count_channel(db: Reader, channel: Channel, field: FieldName) -> Coverage:
-    """Count who has an address (`field`) on a channel, and the sends there that are ready."""
-    row = await db.fetch_one(SQL.count_channel, channel=channel.value, field=field.value)
+async def count_channel(db: Reader, channel: Channel, fields: Sequence[FieldName]) -> Coverage:
+    """Count who has an address (`fields`) on a channel, and the sends there that are ready."""
+    names = [field.value for field in fields]
+    row = await db.fetch_one(SQL.count_channel, channel=channel.value, fields=names)
     return to_struct(row, Coverage) if row else Coverage(0, 0)
 
 

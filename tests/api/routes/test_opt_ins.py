@@ -15,7 +15,7 @@ from tests.support.db import TestServer, cloned_database
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
-PHONE = "+447700900123"
+PHONE = "+447400900123"
 EVIDENCE = {
     "wording": "Write to me on WhatsApp",
     "source": "https://ours.example/form",
@@ -27,7 +27,7 @@ def a_lead(icp_id: str, **more: Any) -> dict[str, Any]:
     return {
         "icpId": icp_id,
         "email": f"{uuid4().hex}@acme.example",
-        "phone": f"+4477{uuid4().int % 10**8:08}",
+        "phone": f"+4474{uuid4().int % 10**8:08}",
         "sends": "never",
         "providers": [],
         **more,
@@ -147,7 +147,7 @@ async def test_it_is_taken_back_for_the_present_address_whoever_agreed_there(
     api: Client, icp_id: str
 ) -> None:
     """Sending asks whether an address agreed: the lead itself need have no agreement."""
-    phone, other_phone = (f"+4477{uuid4().int % 10**8:08}" for _ in range(2))
+    phone, other_phone = (f"+4474{uuid4().int % 10**8:08}" for _ in range(2))
     agreed, bare = [await created(api, icp_id, phone=phone) for _ in range(2)]
     moved = await created(api, icp_id, phone=other_phone)
     for path in (agreed, moved):
@@ -174,7 +174,7 @@ async def test_a_newer_agreement_leaves_that_to_another_number_of_the_person(
     into = {"intoId": kept.rpartition("/")[2]}
     assert (await api.post(f"{merged}/merge", into)).status in {200, 204}
 
-    await api.ask("PATCH", kept, {"phone": f"+4477{uuid4().int % 10**8:08}"})
+    await api.ask("PATCH", kept, {"phone": f"+4474{uuid4().int % 10**8:08}"})
     again = await api.ask("PUT", f"{kept}/opt-ins/whatsapp", {**EVIDENCE, "wording": "Again"})
     assert (await api.ask("DELETE", f"{merged}/merge")).status in {200, 204}
 
@@ -275,7 +275,7 @@ async def _write_to_two(boss: Client) -> tuple[str, str]:
     ids = []
     for name, phone, opt_in in (
         ("Ann", PHONE, [{"channel": "whatsapp", **EVIDENCE}]),
-        ("Bob", "+447700900124", []),
+        ("Bob", "+447400900124", []),
     ):
         body = {**person, "firstName": name, "phone": phone, "optIn": opt_in}
         made = await boss.post("/v1/leads", body)

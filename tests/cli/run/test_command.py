@@ -138,18 +138,20 @@ def test_every_row_is_in_the_output_once_or_in_the_bad_rows_with_its_reason(
 
     assert result.code == 0, result.err
     data = result.json
-    assert (data["rows"], data["leads"], data["badRows"]) == (3, 2, 2)
+    assert (data["rows"], data["leads"], data["badRows"]) == (4, 3, 1)
     rows = rows_of(output)
     assert [row["E-Mail"] for row in rows] == [
         "ann@firm.example",
+        "no address",
         "ANN@firm.example",
         "cy@firm.example",
     ]
+    assert "'no address' is no e-mail address" in rows[1]["note"]
     assert rows[0]["Memo"] == "'=HYPERLINK(1)"
-    assert rows[0]["lead_id"] == rows[1]["lead_id"] != rows[2]["lead_id"]
-    assert "the same lead as line 2" in rows[1]["note"]
+    assert rows[0]["lead_id"] == rows[2]["lead_id"] != rows[3]["lead_id"]
+    assert "the same lead as line 2" in rows[2]["note"]
     bad = rows_of(Path(data["badOutput"]))
-    assert [(row["line"], row["Name"]) for row in bad] == [("3", "Bob"), ("5", "")]
+    assert [(row["line"], row["Name"]) for row in bad] == [("5", "")]
     assert all(row["reason"] for row in bad)
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.values import FieldName
 
 
@@ -19,15 +19,15 @@ from leadflood.contracts.values import FieldName
     ),
 )
 def test_a_canonical_value_is_canonical_and_storable(field: FieldName, value: Scalar) -> None:
-    once = normalize(field, value)
+    once = read_value(field, value)
 
     if once is not None:
-        assert normalize(field, once) == once
+        assert read_value(field, once) == once
         json.dumps(once, ensure_ascii=False).encode()
         assert "\\u0000" not in json.dumps(once)
 
 
 @pytest.mark.parametrize("title", ["Mr.", "Frau", "M.", "Sra.", "Herr Prof. Dr.", "Dhr.", "pani"])
 def test_a_form_of_address_is_no_title(title: str) -> None:
-    assert normalize(FieldName.TITLE, title) is None
-    assert normalize(FieldName.TITLE, f"{title} COO") == f"{title} COO"
+    assert read_value(FieldName.TITLE, title) is None
+    assert read_value(FieldName.TITLE, f"{title} COO") == f"{title} COO"

@@ -6,6 +6,7 @@ import msgspec
 
 from leadflood.contracts.addresses import normalize_address
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization.channel_addresses import find_address
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.errors import Invalid
 
@@ -28,11 +29,11 @@ def choose_channel(
 
     `has_verifier`: whether there is anybody to ask about an address.
     """
-    email = str(values.get(FieldName.EMAIL, "")).strip()
+    email = find_address(Channel.EMAIL, values)
     status = values.get(FieldName.EMAIL_STATUS)
     if email and status == EmailStatus.VALID:
         return ChannelChoice(Channel.EMAIL, email)
-    phone = str(values.get(FieldName.PHONE, "")).strip()
+    phone = find_address(Channel.WHATSAPP, values)
     if phone and may_whatsapp:
         return ChannelChoice(Channel.WHATSAPP, phone)
     if email:

@@ -10,6 +10,7 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.domains import FREE_MAIL
+from leadflood.contracts.normalization.phones import callable_number
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.features.rules.job_titles import (
     RANKS,
@@ -24,6 +25,7 @@ from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.engine.text import make_encodable
 
 MAX_CHARS = 300
+_PHONES = (FieldName.PHONE, FieldName.MOBILE_PHONE)
 MAX_ITEMS = 200
 
 _FREE_MAIL = FREE_MAIL | {"freemail.example"}
@@ -190,6 +192,11 @@ def _email_fits_company(subject: FeatureSubject) -> bool | None:
     return domain == subject.domain or domain.endswith(f".{subject.domain}")
 
 
+def _has_phone(subject: FeatureSubject) -> bool:
+    """Whether a number is known that can be called; others are kept as text."""
+    return any(callable_number(subject.text(field)) for field in _PHONES)
+
+
 def _completeness_ratio(subject: FeatureSubject) -> float:
     return round(sum(map(subject.has, _COUNTED)) / len(_COUNTED), 4)
 
@@ -239,7 +246,7 @@ REGISTRY: tuple[FeatureDefinition, ...] = (
     FeatureDefinition(RuleField.EMAIL_IS_ROLE, _email_is_role),
     FeatureDefinition(RuleField.EMAIL_FITS_COMPANY, _email_fits_company),
     FeatureDefinition(RuleField.HAS_LINKEDIN, lambda subject: subject.has(FieldName.LINKEDIN_URL)),
-    FeatureDefinition(RuleField.HAS_PHONE, lambda subject: subject.has(FieldName.PHONE)),
+    FeatureDefinition(RuleField.HAS_PHONE, _has_phone),
     FeatureDefinition(RuleField.COMPLETENESS_RATIO, _completeness_ratio),
     FeatureDefinition(RuleField.CONFIDENCE_MEAN, _confidence_mean),
     FeatureDefinition(RuleField.SOURCE_COUNT, _source_count),

@@ -43,12 +43,20 @@ _TYPED_FIELDS = {
     ColumnField.LINKEDIN_URL: CellKind.PROFILE,
     ColumnField.COMPANY_LINKEDIN_URL: CellKind.COMPANY_PAGE,
     ColumnField.PHONE: CellKind.PHONE,
+    ColumnField.MOBILE_PHONE: CellKind.PHONE,
     ColumnField.COMPANY_DOMAIN: CellKind.URL,
 }
 _UNTIMELY = frozenset(
-    {ColumnField.PHONE, ColumnField.TITLE, ColumnField.EMAIL, ColumnField.COUNTRY}
+    {
+        ColumnField.PHONE,
+        ColumnField.MOBILE_PHONE,
+        ColumnField.TITLE,
+        ColumnField.EMAIL,
+        ColumnField.COUNTRY,
+    }
 )
 """Fields that no column of dates holds."""
+_OF_ONE = frozenset({ColumnField.EMAIL, ColumnField.LINKEDIN_URL, ColumnField.PHONE})
 _PERSONAL = frozenset({CellKind.EMAIL, CellKind.PROFILE, CellKind.PHONE, CellKind.NAME})
 
 
@@ -209,7 +217,7 @@ def _read_cells(
 
 def _may_be_leads(field: ColumnField, cells: Sequence[str]) -> bool:
     """Whether addresses differ from row to row; those of a team's own members do not."""
-    if field not in {ColumnField.EMAIL, ColumnField.LINKEDIN_URL, ColumnField.PHONE}:
+    if field not in _OF_ONE:
         return True
     filled = [cell.strip().casefold() for cell in cells if is_filled(cell)]
     return len(filled) < _ENOUGH or len(set(filled)) >= _DISTINCT * len(filled)

@@ -4,11 +4,16 @@ import re
 from collections.abc import Iterator, Sequence
 
 from leadflood.contracts.normalization.cells import read_cell
+from leadflood.contracts.normalization.phones import callable_number
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.rows import Address
 
-_CHANNELS = {FieldName.EMAIL: Channel.EMAIL, FieldName.PHONE: Channel.WHATSAPP}
+_CHANNELS = {
+    FieldName.EMAIL: Channel.EMAIL,
+    FieldName.PHONE: Channel.WHATSAPP,
+    FieldName.MOBILE_PHONE: Channel.WHATSAPP,
+}
 _WRITTEN = re.compile(r"[^\s@<>()\[\],;:'\"|]{1,64}@[^\s@<>()\[\],;:'\"|]{1,253}")
 _MOST = 20
 """So many addresses of one row at most."""
@@ -37,7 +42,10 @@ def _read(
             continue
         cell = read_cell(name, text, region)
         values = [value for value in (cell.value, *cell.others) if isinstance(value, str)]
-        yield from ((_CHANNELS[name], value) for value in values)
+        for value in values:
+            address = value if name is FieldName.EMAIL else callable_number(value)
+            if address is not None:
+                yield _CHANNELS[name], address
         if not values and name is FieldName.EMAIL:
             yield from addresses_in([text])
 

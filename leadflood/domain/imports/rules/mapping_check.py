@@ -18,6 +18,18 @@ from leadflood.domain.imports.schemas.mappings import (
 )
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
 
+_TELLS_WHO = frozenset(
+    {
+        FieldName.EMAIL,
+        FieldName.LINKEDIN_URL,
+        FieldName.FULL_NAME,
+        FieldName.FIRST_NAME,
+        FieldName.LAST_NAME,
+        FieldName.PHONE,
+        FieldName.MOBILE_PHONE,
+    }
+)
+"""What one person has: no default for all rows of a file. A company may be that of all."""
 _UNIDENTIFIED = (
     "nothing tells who the leads are: map a column to email, linkedin_url, company_domain or"
     " external_id, a name and company_name or phone, or company_name and city, country or phone"
@@ -108,18 +120,21 @@ def _check_defaults(
 ) -> dict[ColumnField, str]:
     stripped = {field: text.strip() for field, text in defaults.items()}
     problems += [
-        FieldProblem(f"defaults.{field.value}", "is not understood")
+        FieldProblem(f"defaults.{field.value}", problem)
         for field, text in stripped.items()
-        if not _is_default(field, text)
+        if (problem := _default_problem(field, text))
     ]
     return stripped
 
 
-def _is_default(field: ColumnField, text: str) -> bool:
-    """Whether a text may fill the empty cells of a field; an id is never that of all rows."""
-    if field.value_field is not None:
-        return read_cell(field.value_field, text).value is not None
-    return field is not ColumnField.EXTERNAL_ID and bool(text) and is_clear(field, text)
+def _default_problem(field: ColumnField, text: str) -> str | None:
+    """Return why a text may not fill the empty cells of a field; None: it may."""
+    if field.value_field in _TELLS_WHO or field is ColumnField.EXTERNAL_ID:
+        return "tells who a lead is: a default would make one person of all rows; leave it out"
+    if field.value_field is None:
+        return None if text and is_clear(field, text) else "is not understood"
+    cell = read_cell(field.value_field, text)
+    return None if cell.value is not None else cell.note or "is empty: write a value"
 
 
 def _value_fields(fields: Iterable[ColumnField | None]) -> set[FieldName]:

@@ -6,10 +6,11 @@ A row of a company without a person is a lead identified by the company's domain
 from collections.abc import Collection, Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization.cells import read_cell
-from leadflood.contracts.normalization.emails import normalize_email
-from leadflood.contracts.normalization.fields import field_of, normalize
-from leadflood.contracts.normalization.profiles import normalize_company_linkedin
+from leadflood.contracts.normalization.cells import is_missing
+from leadflood.contracts.normalization.countries import country_code
+from leadflood.contracts.normalization.fields import field_of
+from leadflood.contracts.normalization.phones import callable_number
+from leadflood.contracts.normalization.rows import ReadRow, read_row
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.row_shape import find_shift, shape_notes
@@ -23,8 +24,19 @@ _UNIDENTIFIED = (
     " needed"
 )
 _NAMES = (FieldName.FULL_NAME, FieldName.FIRST_NAME, FieldName.LAST_NAME)
-_PLACES = (FieldName.CITY, FieldName.COUNTRY, FieldName.COMPANY_COUNTRY, FieldName.PHONE)
+_PHONES = (FieldName.PHONE, FieldName.MOBILE_PHONE)
+_PLACES = (FieldName.CITY, FieldName.COUNTRY, FieldName.COMPANY_COUNTRY, *_PHONES)
 _STRONG_FIELDS = (FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN)
+_IDENTIFYING = frozenset(
+    {
+        *_STRONG_FIELDS,
+        FieldName.FULL_NAME,
+        FieldName.FIRST_NAME,
+        FieldName.LAST_NAME,
+        FieldName.COMPANY_NAME,
+        *_PHONES,
+    }
+)
 
 
 def parse_row(
@@ -32,32 +44,37 @@ def parse_row(
     fields: Sequence[ColumnField | None],
     defaults: Mapping[ColumnField, str] | None = None,
     order: Sequence[int] = (),
+    currency: str | None = None,
 ) -> ImportRow | BadRow:
     """Turn a record into values, or say why it cannot be used; `defaults` fill empty cells.
 
     `order` says which of two columns for one field is read first; empty: as they stand.
+    `currency` is the one in which sums are numbers.
     """
     problem = find_fault(record, fields)
     if problem is not None:
         return BadRow(number=record.number, reason=problem, raw=record.cells)
-    texts: dict[ColumnField, str] = {}
+    texts: dict[FieldName, list[str]] = {}
+    external_id: str | None = None
     for column in order or range(len(fields)):
         field = fields[column]
         if field is None or column >= len(record.cells):
             continue
-        if text := clean_text(record.cells[column]):
-            texts.setdefault(field, text)
-    email = texts.get(ColumnField.EMAIL)
-    if email is not None and normalize_email(email) is None:
-        reason = f"{email[:80]!r} is no e-mail address"
+        if not (text := clean_text(record.cells[column])):
+            continue
+        if field.value_field is not None:
+            texts.setdefault(field_of(field.value_field, text), []).append(record.cells[column])
+        elif field is ColumnField.EXTERNAL_ID:
+            external_id = external_id or text
+    row = _read(texts, defaults or {}, currency)
+    notes = tuple(f"{field.value}: {note}" for field, note in row.notes)
+    if external_id is None and not is_identifying(_identifying_fields(row.values)):
+        reason = _unidentified(row)
         return BadRow(number=record.number, reason=reason, raw=record.cells)
-    values, notes = _parse_cells({**(defaults or {}), **texts})
-    external_id = texts.get(ColumnField.EXTERNAL_ID)
-    if external_id is None and not is_identifying(_identifying_fields(values)):
-        return BadRow(number=record.number, reason=_UNIDENTIFIED, raw=record.cells)
     return ImportRow(
         number=record.number,
-        values=values,
+        values=row.values,
+        others=row.others,
         raw=record.cells,
         notes=(*shape_notes(record.cells, fields), *notes),
         external_id=external_id,
@@ -69,6 +86,23 @@ def find_fault(record: Record, fields: Sequence[ColumnField | None]) -> str | No
     return record.problem or _surplus_cells(record, len(fields)) or find_shift(record.cells, fields)
 
 
+def _read(
+    texts: dict[FieldName, list[str]], defaults: Mapping[ColumnField, str], currency: str | None
+) -> ReadRow:
+    """Read the cells of a row; defaults take the place of those that say nothing."""
+    for column, text in defaults.items():
+        field = column.value_field
+        if field is not None and all(is_missing(field, cell) for cell in texts.get(field, ())):
+            texts[field] = [text]
+    return read_row(texts, country_code(defaults.get(ColumnField.COUNTRY, "")), currency)
+
+
+def _unidentified(row: ReadRow) -> str:
+    """Return why a row is nobody, with what was not understood of the cells that could tell."""
+    unread = [f"{field.value}: {note}" for field, note in row.notes if field in _IDENTIFYING]
+    return "; ".join([*unread, _UNIDENTIFIED])
+
+
 def _surplus_cells(record: Record, column_count: int) -> str | None:
     if any(cell.strip() for cell in record.cells[column_count:]):
         return (
@@ -78,32 +112,12 @@ def _surplus_cells(record: Record, column_count: int) -> str | None:
     return None
 
 
-def _parse_cells(texts: Mapping[ColumnField, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
-    values: dict[FieldName, Scalar] = {}
-    notes: list[str] = []
-    region = normalize(FieldName.COUNTRY, texts.get(ColumnField.COUNTRY, ""))
-    for column, text in texts.items():
-        if column.value_field is None:
-            continue
-        field = field_of(column.value_field, text)
-        cell = read_cell(field, text, region if isinstance(region, str) else None)
-        if cell.value is not None:
-            values[field] = cell.value
-        elif field is FieldName.LINKEDIN_URL and (page := normalize_company_linkedin(text)):
-            values.setdefault(FieldName.COMPANY_LINKEDIN_URL, page)
-            notes.append(f"{field.value}: {text[:60]!r} is a company's page, kept as that")
-            continue
-        if cell.note is not None:
-            notes.append(f"{field.value}: {cell.note}")
-    return values, notes
-
-
 def is_identifying(fields: Collection[FieldName]) -> bool:
     """Whether values of these fields say which person or company it is."""
     if any(field in fields for field in _STRONG_FIELDS):
         return True
     if any(field in fields for field in _NAMES):
-        return any(field in fields for field in (FieldName.COMPANY_NAME, FieldName.PHONE))
+        return any(field in fields for field in (FieldName.COMPANY_NAME, *_PHONES))
     has_place = any(field in fields for field in _PLACES)
     return FieldName.COMPANY_NAME in fields and has_place
 
@@ -113,5 +127,5 @@ def _identifying_fields(values: Mapping[FieldName, Scalar]) -> list[FieldName]:
     return [
         field
         for field, value in values.items()
-        if field is not FieldName.PHONE or str(value).startswith("+")
+        if field not in _PHONES or callable_number(str(value))
     ]

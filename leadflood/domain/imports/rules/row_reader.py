@@ -13,9 +13,10 @@ from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
 
 
 class RowReader:
-    """Reads the rows of a file by a plan."""
+    """Reads the rows of a file by a plan; sums are numbers in `currency`."""
 
-    def __init__(self, plan: ImportPlan) -> None:
+    def __init__(self, plan: ImportPlan, currency: str | None = None) -> None:
+        self._currency = currency
         self._plan = plan
         self._consent = ConsentReader(plan.headers, plan.fields, plan.defaults)
         self._marks = MarkReader(plan.fields)
@@ -34,6 +35,7 @@ class RowReader:
             plan.fields,
             plan.defaults,
             plan.order,
+            self._currency,
         )
         row = msgspec.structs.replace(
             row, raw=record.cells, consent=stated.statements, addresses=addresses

@@ -19,6 +19,7 @@ _TEXTS = frozenset(
         ColumnField.SENIORITY,
         ColumnField.DEPARTMENT,
         ColumnField.CITY,
+        ColumnField.REGION,
         ColumnField.COUNTRY,
         ColumnField.COMPANY_NAME,
         ColumnField.COMPANY_INDUSTRY,
@@ -30,6 +31,7 @@ _TYPED = frozenset(
         ColumnField.EMAIL,
         ColumnField.EMAIL_STATUS,
         ColumnField.PHONE,
+        ColumnField.MOBILE_PHONE,
         ColumnField.LINKEDIN_URL,
         ColumnField.COUNTRY,
         ColumnField.COMPANY_DOMAIN,
@@ -91,4 +93,4 @@ def _fits(field: ColumnField, text: str) -> bool:
     if field not in _TYPED or field.value_field is None:
         return True
     cell = read_cell(field.value_field, text)
-    return cell.value is not None or cell.note is None
+    return cell.value is not None or cell.is_missing

@@ -17,6 +17,8 @@ CONFIDENCE = 0.9
 """How sure a customer's own records are: more than a guess, less than a check."""
 DERIVED_CONFIDENCE = 0.7
 """How sure a company's domain is that was only read off an address."""
+FURTHER_CONFIDENCE = 0.4
+"""How sure a second address or number of a cell is: too little to say who the lead is."""
 
 
 def person_of(
@@ -45,21 +47,26 @@ def values_of(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValu
     """
     evidence = evidence_of(import_id, row.number)
     observed_at = now + timedelta(microseconds=row.number)
-    rated = [(field, value, CONFIDENCE) for field, value in row.values.items()]
+    rated = [(field, value, CONFIDENCE, IMPORT_METHOD) for field, value in row.values.items()]
     domain = domain_of_email(str(row.values.get(FieldName.EMAIL, "")))
     if domain is not None and FieldName.COMPANY_DOMAIN not in row.values:
-        rated.append((FieldName.COMPANY_DOMAIN, domain, DERIVED_CONFIDENCE))
+        rated.append((FieldName.COMPANY_DOMAIN, domain, DERIVED_CONFIDENCE, IMPORT_METHOD))
+    rated += [
+        (field, value, FURTHER_CONFIDENCE, f"{IMPORT_METHOD}.{position}")
+        for field, values in row.others.items()
+        for position, value in enumerate(values, 2)
+    ]
     return tuple(
         FoundValue(
             field=field,
             value=value,
             source=CSV_SOURCE,
-            method=IMPORT_METHOD,
+            method=method,
             observed_at=observed_at,
             confidence=confidence,
             evidence_hash=evidence,
         )
-        for field, value, confidence in rated
+        for field, value, confidence, method in rated
     )
 
 

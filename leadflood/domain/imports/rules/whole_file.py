@@ -35,7 +35,7 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
             scan.look_at(record)
         columns = scan.describe()
         fields = _choose(columns, choice)
-        reader = RowReader(_plan(columns, fields))
+        reader = RowReader(_plan(columns, fields), choice.currency)
         for record in records:
             row = reader.read(record)
             if isinstance(row, ImportRow):

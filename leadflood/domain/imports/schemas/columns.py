@@ -57,11 +57,13 @@ class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
     - `changes`: the fields of columns by their names; None: the column is left out.
     - `subject`: what the rows are; None: as guessed.
     - `ignored_consent`: columns that speak of consent and are left unread, by their names.
+    - `currency`: the installation's, in which sums are numbers.
     """
 
     changes: dict[str, ColumnField | None] = {}
     subject: Subject | None = None
     ignored_consent: tuple[str, ...] = ()
+    currency: str | None = None
 
 
 class FileColumns(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,8 +60,9 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
 
     - `number`: the line it starts on, counted from 1.
     - `values`: what it says of the lead.
+    - `others`: further values of a field, such as a second address in a cell.
     - `raw`: its cells as they stand in the file.
-    - `notes`: the cells that were not understood and left out, by their field's name.
+    - `notes`: what was not understood or was changed, behind the field's name and a colon.
     - `external_id`: its id in the system that the file is from; None: it has none.
     - `consent`: what it says of consent.
     - `addresses`: every address in it that consent is about.
@@ -71,6 +72,7 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     values: dict[FieldName, Scalar]
+    others: dict[FieldName, tuple[Scalar, ...]] = {}
     raw: tuple[str, ...]
     notes: tuple[str, ...] = ()
     external_id: str | None = None

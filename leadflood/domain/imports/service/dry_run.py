@@ -38,8 +38,9 @@ class _RollBack(Exception):
 class ImportPreviews:
     """The use case of previews."""
 
-    def __init__(self, db: Database, ids: Ids, clock: Clock) -> None:
+    def __init__(self, db: Database, ids: Ids, clock: Clock, currency: str) -> None:
         self._db = db
+        self._currency = currency
         self._leads = LeadWriter(ids)
         self._clock = clock
 
@@ -66,13 +67,13 @@ class ImportPreviews:
             if not records:
                 return
             after = records[-1].number
-            parsed = await to_thread.run_sync(_parse, plan, records)
+            parsed = await to_thread.run_sync(_parse, plan, records, self._currency)
             good = [row for row in parsed if isinstance(row, ImportRow)]
             written = await self._leads.write_rows(tx, import_id, plan, good, now)
             await row_table.record_results(tx, import_id, written.results)
             dry_run.add(parsed, written.results)
 
 
-def _parse(plan: ImportPlan, records: Sequence[Record]) -> list[ImportRow | BadRow]:
-    reader = RowReader(plan)
+def _parse(plan: ImportPlan, records: Sequence[Record], currency: str) -> list[ImportRow | BadRow]:
+    reader = RowReader(plan, currency)
     return [reader.read(record) for record in records]

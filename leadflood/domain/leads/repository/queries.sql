@@ -472,7 +472,7 @@ SELECT id, version FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE
 -- and no join: the primary key is used whatever the planner knows of the table.
 DELETE FROM field_value
 WHERE subject_id = ANY(:subject_ids::uuid[]) AND source = :source::text
-    AND method = :method::text AND evidence_hash = ANY(:evidence::bytea[])
+    AND starts_with(method, :method::text) AND evidence_hash = ANY(:evidence::bytea[])
 RETURNING lead_id, field;
 
 -- name: drop_values_of_leads

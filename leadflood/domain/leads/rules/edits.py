@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue, Scalar
-from leadflood.contracts.normalization.cells import read_value
+from leadflood.contracts.normalization.cells import read_cell, read_value
 from leadflood.contracts.normalization.fields import field_of
 from leadflood.contracts.normalization.names import read_name
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
+from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, problem_of
 from leadflood.domain.leads.rules.identity import identity_keys
 from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, IDENTIFYING, IdentityKey
 from leadflood.domain.leads.schemas.inputs import LeadChange
@@ -109,11 +109,12 @@ def read_edits(change: LeadChange) -> FieldEdits:
             continue
         field = field_of(field, raw)
         value = read_value(field, raw, region)
-        if value is None:
-            expected = EXPECTED.get(field, "write a value, or null where there is none")
-            problems.append(FieldProblem(wire_name, expected))
-        else:
+        problem = problem_of(field, read_cell(field, raw, region)) if isinstance(raw, str) else None
+        if value is not None and problem is None:
             values[field] = value
+        else:
+            expected = EXPECTED.get(field, "write a value, or null where there is none")
+            problems.append(FieldProblem(wire_name, problem or expected))
     if problems:
         raise Invalid.of(problems, prefix="the lead cannot be changed")
     return FieldEdits(values=values, emptied=tuple(emptied))

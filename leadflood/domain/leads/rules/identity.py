@@ -25,7 +25,8 @@ _LINKEDIN_KINDS = {"in": "linkedin", "pub": "linkedin_pub", "member": "linkedin_
 _WHOLE_NAME = re.compile("^[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}$")
 """A Chinese, Japanese or Korean name is whole without a space."""
 _NAMES = (FieldName.FULL_NAME, FieldName.FIRST_NAME, FieldName.LAST_NAME)
-_PLACES = (FieldName.CITY, FieldName.COUNTRY, FieldName.COMPANY_COUNTRY, FieldName.PHONE)
+_PHONES = (FieldName.PHONE, FieldName.MOBILE_PHONE)
+_PLACES = (FieldName.CITY, FieldName.COUNTRY, FieldName.COMPANY_COUNTRY, *_PHONES)
 
 Texts = Mapping[FieldName, Sequence[str]]
 
@@ -114,7 +115,8 @@ def _name_keys(texts: Texts) -> set[IdentityKey]:
         return set()
     keys = {
         IdentityKey("name_phone", f"{name}|{phone}")
-        for phone in texts.get(FieldName.PHONE, ())
+        for field in _PHONES
+        for phone in texts.get(field, ())
         if phone.startswith("+")
     }
     if domains := _each(texts, FieldName.COMPANY_DOMAIN, company_domain):

@@ -7,11 +7,12 @@ from datetime import datetime
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue, Scalar
-from leadflood.contracts.normalization.cells import read_value
+from leadflood.contracts.normalization.cells import ReadCell, is_missing, read_value
 from leadflood.contracts.normalization.domains import domain_of_email
 from leadflood.contracts.normalization.fields import field_of
+from leadflood.contracts.normalization.rows import read_row
 from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
+from leadflood.domain.leads.rules.field_forms import EXPECTED, problem_of
 from leadflood.domain.leads.schemas.identity import API_SOURCE
 from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.engine.errors import FieldProblem
@@ -26,18 +27,23 @@ _FIELDS = {name: FieldName(name) for name in LeadInput.__struct_fields__ if name
 
 def normalize_input(lead: LeadInput) -> tuple[dict[FieldName, Scalar], tuple[FieldProblem, ...]]:
     """Return the values that a caller gives for a new lead, and what is wrong with them."""
-    values: dict[FieldName, Scalar] = {}
+    given = {field: getattr(lead, name) for name, field in _FIELDS.items()}
+    texts = {field_of(field, raw): [raw] for field, raw in given.items() if isinstance(raw, str)}
+    row = read_row({field: cells for field, cells in texts.items() if any(cells)})
+    values = row.values
     problems: list[FieldProblem] = []
-    region = find_region(lead.country)
-    for name, field in _FIELDS.items():
-        raw = getattr(lead, name)
-        if raw in {"", ()}:
-            continue
-        value = read_value(place := field_of(field, raw), raw, region)
-        if value is not None:
-            values[place] = value
-        elif field in EXPECTED:
-            problems.append(FieldProblem(_camel_case(name), EXPECTED[field]))
+    for field, raw in given.items():
+        place = field_of(field, raw)
+        if isinstance(raw, str):
+            notes = "; ".join(note for about, note in row.notes if about is place)
+            cell = ReadCell(values.get(place), notes or None, row.others.get(place, ()))
+            problem = None if is_missing(place, raw) else problem_of(place, cell)
+        elif raw != () and (value := read_value(field, raw)) is not None:
+            values[field], problem = value, None
+        else:
+            problem = EXPECTED.get(field) if raw != () else None
+        if problem is not None:
+            problems.append(FieldProblem(_camel_case(field.value), problem))
     problems += _check_channels(lead)
     return values, tuple(problems)
 

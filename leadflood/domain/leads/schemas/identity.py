@@ -23,6 +23,7 @@ IDENTIFYING = frozenset(
         FieldName.FIRST_NAME,
         FieldName.LAST_NAME,
         FieldName.PHONE,
+        FieldName.MOBILE_PHONE,
         FieldName.CITY,
         FieldName.COUNTRY,
         FieldName.COMPANY_NAME,

@@ -62,8 +62,10 @@ class LeadInput(
     full_name: Text = ""
     title: Text = ""
     phone: Text = ""
+    mobile_phone: Text = ""
     linkedin_url: Text = ""
     city: Text = ""
+    region: Text = ""
     country: Text = ""
     company_name: Text = ""
     company_domain: Text = ""
@@ -94,8 +96,10 @@ class LeadChange(
     full_name: OptionalLine = msgspec.UNSET
     title: OptionalLine = msgspec.UNSET
     phone: OptionalLine = msgspec.UNSET
+    mobile_phone: OptionalLine = msgspec.UNSET
     linkedin_url: OptionalLine = msgspec.UNSET
     city: OptionalLine = msgspec.UNSET
+    region: OptionalLine = msgspec.UNSET
     country: OptionalLine = msgspec.UNSET
     company_name: OptionalLine = msgspec.UNSET
     company_domain: OptionalLine = msgspec.UNSET

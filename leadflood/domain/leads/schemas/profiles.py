@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.values import Band, FieldName, Micros, Probability
+from leadflood.contracts.normalization.channel_addresses import find_address
+from leadflood.contracts.values import Band, Channel, FieldName, Micros, Probability
 from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 
@@ -59,14 +60,19 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     is_deleted: bool = False
     member_values: tuple[dict[FieldName, Scalar], ...] = ()
 
-    def list_addresses(self, field: FieldName) -> list[str]:
-        """List the values of a field that any of the leads that are one has by itself."""
-        return [str(values[field]) for values in self.member_values if field in values]
+    def list_addresses(self, channel: Channel) -> list[str]:
+        """List what the leads that are one are written to on a channel, each by itself."""
+        addresses = (find_address(channel, values) for values in self.member_values)
+        return [address for address in addresses if address]
 
     def get(self, field: FieldName) -> Scalar | None:
         """Return the winning value of a field, if there is one."""
         winner = self.values.get(field)
         return None if winner is None else winner.value
+
+    def address(self, channel: Channel) -> str:
+        """Return the address that a channel writes to; empty when there is none."""
+        return find_address(channel, {field: found.value for field, found in self.values.items()})
 
     def text(self, field: FieldName) -> str:
         """Return the winning value of a field as text; empty when there is none."""

@@ -24,7 +24,6 @@ from leadflood.domain.sending.service.contact_history import (
     take_keys,
 )
 from leadflood.domain.suppressions.schemas import AddressKey
-from leadflood.domain.suppressions.service.opt_ins import ADDRESS_FIELDS
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid
@@ -117,7 +116,7 @@ def _members_of(profile: LeadProfile | None) -> tuple[UUID, ...]:
 def _family_addresses(send: LockedSend, profiles: Mapping[UUID, LeadProfile]) -> Iterable[str]:
     """List what the leads that are one with the recipient are written to by themselves."""
     profile = profiles.get(send.lead_id)
-    return () if profile is None else profile.list_addresses(ADDRESS_FIELDS[send.channel])
+    return () if profile is None else profile.list_addresses(send.channel)
 
 
 def _people_of(send: LockedSend, profiles: Mapping[UUID, LeadProfile]) -> frozenset[UUID]:
@@ -134,7 +133,7 @@ def _stands(send: LockedSend, profile: LeadProfile | None) -> bool:
     """Whether the address is what the lead is written to at now."""
     if profile is None:
         return False
-    address = profile.text(ADDRESS_FIELDS[send.channel])
+    address = profile.address(send.channel)
     try:
         present = normalize_address(send.channel, address)
     except Invalid:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from leadflood.contracts.addresses import mask_address, normalize_address
+from leadflood.contracts.normalization.channel_addresses import find_address, name_fields
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.schemas.inputs import LeadInput, OptInEvidence
 from leadflood.domain.leads.schemas.profiles import LeadProfile
@@ -34,12 +35,6 @@ from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.publisher import PublishingTransaction
 
-ADDRESS_FIELDS = {
-    Channel.EMAIL: FieldName.EMAIL,
-    Channel.WHATSAPP: FieldName.PHONE,
-    Channel.SMS: FieldName.PHONE,
-}
-"""The field of a lead that a channel writes to."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """No agreement to these channels is older."""
 API_SOURCE = "api"
@@ -65,12 +60,12 @@ class OptInService:
         opt_ins = []
         for evidence in lead.opt_in:
             channel = Channel(evidence if isinstance(evidence, str) else evidence.channel)
-            field = ADDRESS_FIELDS[channel]
-            if field not in values:
+            address = find_address(channel, values)
+            if not address:
                 raise Invalid.field(
-                    "optIn", f"give the {field.value} that {channel.value} writes to"
+                    "optIn", f"give the {name_fields(channel)} that {channel.value} writes to"
                 )
-            opt_ins.append(self._read(channel, str(values[field]), evidence, "optIn."))
+            opt_ins.append(self._read(channel, address, evidence, "optIn."))
         return tuple(opt_ins)
 
     async def add(self, tx: Tx, opt_ins: Sequence[tuple[UUID, NewOptIn, str]]) -> Sequence[UUID]:
@@ -123,7 +118,7 @@ class OptInService:
         """
         tx = publication.tx
         profile = await lock_person(tx, lead_id)
-        address = profile.text(ADDRESS_FIELDS[channel])
+        address = profile.address(channel)
         withdrawal = OptInWithdrawal(
             channel=channel,
             lead_ids=profile.members,
@@ -196,11 +191,10 @@ def _is_same_time(obtained_at: datetime | None, recorded: datetime) -> bool:
 
 def _require_address(profile: LeadProfile, channel: Channel) -> str:
     """Return the address that a channel writes to. Raises: Conflict."""
-    field = ADDRESS_FIELDS[channel]
-    if address := profile.text(field):
+    if address := profile.address(channel):
         return address
     raise Conflict(
-        f"the lead has no {field.value} that {channel.value} writes to: say it"
+        f"the lead has no {name_fields(channel)} that {channel.value} writes to: say it"
         f" first with PATCH /v1/leads/{profile.lead_id}",
         code="opt_in.no_address",
     )

@@ -9,7 +9,6 @@ from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken
-from leadflood.domain.suppressions.service.opt_ins import ADDRESS_FIELDS
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Invalid
 
@@ -68,7 +67,7 @@ class Recipients:
 
     def list_mailboxes(self, person: LeadProfile) -> tuple[bytes, ...]:
         """Return the hashes of where a person may be written to, on any channel."""
-        addresses = {channel: person.text(field) for channel, field in ADDRESS_FIELDS.items()}
+        addresses = {channel: person.address(channel) for channel in Channel}
         keys = [self._find_key(channel, address) for channel, address in addresses.items()]
         return tuple(dict.fromkeys(key for key in keys if key))
 

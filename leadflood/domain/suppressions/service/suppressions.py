@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.addresses import mask_address
+from leadflood.contracts.normalization.channel_addresses import ADDRESS_FIELDS
 from leadflood.contracts.values import Channel
 from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.service.locking import lock_lead
@@ -20,7 +21,6 @@ from leadflood.domain.suppressions.schemas import (
     SuppressionKind,
     SuppressionView,
 )
-from leadflood.domain.suppressions.service.opt_ins import ADDRESS_FIELDS
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx

@@ -6,8 +6,18 @@ from leadflood.domain.drafting.rules.channels import ChannelChoice, choose_chann
 @pytest.mark.parametrize(
     ("values", "may_whatsapp", "channel", "reason"),
     [
-        ({"email": "a@b.c", "email_status": "valid", "phone": "+31"}, True, Channel.EMAIL, ""),
-        ({"email": "a@b.c", "email_status": "catch_all", "phone": "+31"}, True, "whatsapp", ""),
+        (
+            {"email": "a@b.c", "email_status": "valid", "phone": "+31620000000"},
+            True,
+            Channel.EMAIL,
+            "",
+        ),
+        (
+            {"email": "a@b.c", "email_status": "catch_all", "phone": "+31620000000"},
+            True,
+            "whatsapp",
+            "",
+        ),
         ({"email": "a@b.c", "phone": "+31"}, False, None, "email.not_verified:unknown"),
         ({"email": "a@b.c", "email_status": "invalid"}, True, None, "email.not_verified:invalid"),
         ({"phone": "+31620000000"}, False, None, "phone.no_opt_in"),

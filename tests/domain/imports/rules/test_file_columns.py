@@ -43,7 +43,7 @@ def guesses_of(text: str) -> list[str | None]:
         ("k10_japanese_refused", "full_name email company_name"),
         (
             "k10_salesforce_report",
-            "- first_name last_name title company_name email phone country company_size",
+            ("- first_name last_name title company_name email mobile_phone country company_size"),
         ),
         ("k11_title_is_salutation", "- first_name last_name title email email_status company_name"),
     ],
@@ -74,14 +74,14 @@ def test_columns_of_a_messy_file_are_understood(name: str, fields: str) -> None:
                 "Person - Name,Person - Email - Work,Person - Phone - Mobile,Organization - Name,"
                 "Person - Owner,Person - Job title"
             ),
-            "full_name email phone company_name - title",
+            "full_name email mobile_phone company_name - title",
         ),
         (  # Zoho
             (
                 "Record Id,Contact Owner,Lead Source,First Name,Last Name,Account Name,Email,Title,"
                 "Mobile,Assistant,Mailing Country,Email Opt Out"
             ),
-            "- - - first_name last_name company_name email title phone - country -",
+            "- - - first_name last_name company_name email title mobile_phone - country -",
         ),
         (  # Cognism, Lusha, ZoomInfo, UpLead
             (
@@ -89,7 +89,8 @@ def test_columns_of_a_messy_file_are_understood(name: str, fields: str) -> None:
                 "Company headcount,LinkedIn contact profile URL,Website domain,Revenue range"
             ),
             (
-                "first_name title email phone phone company_country company_size linkedin_url"
+                "first_name title email phone mobile_phone company_country company_size"
+                " linkedin_url"
                 " company_domain company_revenue"
             ),
         ),

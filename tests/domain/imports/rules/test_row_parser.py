@@ -51,8 +51,11 @@ def test_a_salesforce_row_with_an_invalid_address_is_bad_and_says_why() -> None:
 
     assert [row.number for row in file.rows] == [2, 3]
     assert file.rows[0].values[FieldName.LAST_NAME] == "Doe"
-    assert file.rows[0].notes == ("phone: '555-3001' is not understood",)
-    assert (file.bad[0].number, reason_of(file)) == (4, "'invalid' is no e-mail address")
+    assert file.rows[0].notes == (
+        "phone: '555-3001' is kept as text: it needs its country, or a country code as in +49",
+    )
+    assert file.bad[0].number == 4
+    assert "email: 'invalid' is no e-mail address" in reason_of(file)
 
 
 def test_a_file_of_companies_gives_leads_identified_by_their_domain() -> None:
