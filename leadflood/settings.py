@@ -23,6 +23,7 @@ from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas.settings import Settings as AccountSettings
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
+from leadflood.domain.duplicates.schemas import Settings as DuplicateSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
@@ -116,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     budget: BudgetSettings = BudgetSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings(order=ENRICHER_NAMES)
     messaging: MessagingSettings = MessagingSettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
     notifications: NotificationSettings = NotificationSettings()
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
 

@@ -10,6 +10,7 @@ from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.drafting.service.templates import TemplateService
+from leadflood.domain.duplicates.service import DuplicateService
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
@@ -74,6 +75,7 @@ class Services(Platform, frozen=True, kw_only=True):
     previews: IcpPreviews
     companies: CompanyService
     activities: ActivityService
+    duplicates: DuplicateService
     imports: ImportService
     import_uploads: ImportUploads
     import_previews: ImportPreviews

@@ -75,6 +75,7 @@ def build_services(parts: ServiceParts) -> Services:
         previews=IcpPreviews(storage.scores, clock),
         companies=CompanyService(ids, clock),
         activities=ActivityService(ids, clock),
+        duplicates=storage.duplicates,
         imports=ImportService(db, clock, storage.icps, lead_owners, storage.runs, provider_names),
         import_uploads=ImportUploads(ids, clock),
         import_previews=ImportPreviews(db, ids, clock, storage.budget.currency),

@@ -12,7 +12,10 @@ from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.domain.auth.service.master_secrets import MasterSecrets
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
+from leadflood.domain.duplicates.service import DuplicateService
 from leadflood.domain.icp.service.icps import IcpService
+from leadflood.domain.leads.service.leads import LeadService
+from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
@@ -73,6 +76,8 @@ class Storage:
         self.budget = msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True)
         self.runs = RunService(db, self.ids, clock, self.budget, self.disk)
         self.scores = ScoringService(db)
+        merging = LeadMerging(self.ids, clock)
+        self.duplicates = DuplicateService(LeadService(), merging, clock)
 
     def explain_settings(self) -> Sequence[tuple[str, str, str]]:
         """Return every effective setting: path, value (secrets masked), source."""

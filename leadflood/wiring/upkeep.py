@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from leadflood.api.http import idempotency
 from leadflood.domain.auth.retention import prune as prune_auth
+from leadflood.domain.duplicates.service import DuplicateSearch
 from leadflood.domain.imports.retention import prune as prune_uploads
 from leadflood.domain.notifications.retention import prune as prune_notifications
 from leadflood.domain.notifications.service.event_notifier import EventNotifier
@@ -42,6 +43,7 @@ class Upkeep:
         self._gateway = gateway
         self._unknown_sends = unknown_sends
         self._notifier = notifier
+        self._duplicates = DuplicateSearch(storage.settings.duplicates, storage.ids, storage.clock)
         self._secret_trouble = ""
 
     def actors(self) -> Sequence[Child]:
@@ -56,6 +58,7 @@ class Upkeep:
             _repeating("secret", beat_seconds, self._check_secret, optional=False),
             _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
             _repeating("answers", PRUNE_SECONDS, self._prune),
+            _repeating("duplicates", storage.settings.duplicates.look_seconds, self._find_twins),
             _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
         ]
         if storage.server is not None:
@@ -78,6 +81,11 @@ class Upkeep:
         if lines or intents:
             log.info("engine.orphans.settled", lines=lines, intents=intents)
 
+    async def _find_twins(self) -> None:
+        """Compare leads that changed with the others."""
+        if new_count := await self._duplicates.run(self._storage.db, self._publisher):
+            log.info("leads.duplicates.found", count=new_count)
+
     async def _notify(self) -> None:
         await self._notifier.poll(self._publisher)
 
@@ -94,6 +102,7 @@ class Upkeep:
         await drain(lambda: idempotency.prune(db, now))
         await drain(lambda: prune_auth(db, settings.accounts, now))
         await drain(lambda: self._prune_uploads(now))
+        await self._duplicates.prune(db)
 
     async def _prune_uploads(self, now: datetime) -> int:
         async with self._storage.db.transaction() as tx:

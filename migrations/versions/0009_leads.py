@@ -132,6 +132,7 @@ STATEMENTS = (
     )
     """,
     "CREATE INDEX shared_identity_lead ON shared_identity (lead_id)",
+    "CREATE TABLE unsearched_lead (lead_id uuid PRIMARY KEY, taken_at timestamptz)",
     """
     CREATE TABLE field_value (
         subject_id uuid NOT NULL,
@@ -179,5 +180,13 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("tag", "field_value", "shared_identity", "identity", "lead_text", "lead"):
+    for table in (
+        "tag",
+        "field_value",
+        "unsearched_lead",
+        "shared_identity",
+        "identity",
+        "lead_text",
+        "lead",
+    ):
         run(f"DROP TABLE {table}")

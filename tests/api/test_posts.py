@@ -120,6 +120,8 @@ ELSEWHERE = {
     "POST /v1/auth/logout": "routes/test_auth.py",
     "POST /v1/auth/totp/verification": "routes/test_me.py",
     "POST /v1/auth/recovery-codes": "routes/test_me.py",
+    "POST /v1/duplicates/{duplicateId}/merge": "routes/test_duplicates.py",
+    "POST /v1/duplicates/{duplicateId}/different": "routes/test_duplicates.py",
     "POST /v1/bulk/{runId}/undo": "routes/test_bulk_actions.py",
     "POST /v1/import-mappings": "routes/test_import_mappings.py",
     "POST /v1/imports/{importId}/start": "routes/test_imports.py",

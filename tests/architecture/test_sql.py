@@ -26,7 +26,12 @@ OWNERS = {
     "leadflood/domain/audit": "audit_event",
     "leadflood/domain/users": "team_setting",
     "leadflood/domain/icp": "icp_profile qualification_rule icp_archive",
-    "leadflood/domain/leads": "lead lead_text identity shared_identity field_value tag",
+    "leadflood/domain/leads": (
+        "lead lead_text identity shared_identity unsearched_lead field_value tag"
+    ),
+    "leadflood/domain/duplicates": (
+        "possible_duplicate duplicate_signature duplicate_block different_pair"
+    ),
     "leadflood/domain/companies": "company",
     "leadflood/domain/activities": "activity",
     "leadflood/domain/imports": "import import_mapping import_row",

@@ -164,6 +164,7 @@ async def running_node(
         },
         "providers": {"apollo": {"api_key": "k", "base_url": NOBODY}},
         "accounts": CHEAP,
+        "duplicates": {"look_seconds": 0.2},
         **more,
     }
     storage = Storage(convert(tree), SystemClock(), settings, database, None)

@@ -84,7 +84,7 @@ async def release_keys_of_leads(tx: Tx, lead_ids: Iterable[UUID]) -> None:
 async def find_bearers(db: Reader, keys: Iterable[IdentityKey]) -> list[Bearer]:
     """Find the leads that bear keys, each with all that are one with it."""
     ids = await _find_bearer_ids(db, keys)
-    return await _describe(db, ids) if ids else []
+    return await describe_leads(db, ids) if ids else []
 
 
 async def lock_bearers(
@@ -92,7 +92,7 @@ async def lock_bearers(
 ) -> list[Bearer]:
     """Lock the leads that bear keys, these leads and all survivors; return what they are."""
     locked = await _lock(tx, list(keys), set(lead_ids))
-    return await _describe(tx, locked) if locked else []
+    return await describe_leads(tx, locked) if locked else []
 
 
 async def lock_survivors(tx: Tx, lead_ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -130,7 +130,7 @@ async def _find_bearer_ids(db: Reader, keys: Iterable[IdentityKey]) -> set[UUID]
     return {row["lead_id"] for row in rows}
 
 
-async def _describe(db: Reader, lead_ids: Iterable[UUID]) -> list[Bearer]:
+async def describe_leads(db: Reader, lead_ids: Iterable[UUID]) -> list[Bearer]:
     """Return each survivor of these leads with all merged into it."""
     members = await db.fetch(SQL.find_members, ids=list(lead_ids))
     survivor_of = {row["id"]: row["survivor"] for row in members}

@@ -111,6 +111,8 @@ WITH input AS (
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
         country, sort_name, owner, :now::timestamptz, :now::timestamptz
     FROM input
+), unsearched AS (
+    INSERT INTO unsearched_lead (lead_id) SELECT id FROM input
 )
 INSERT INTO lead_text (lead_id, words)
 SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM input;
@@ -349,6 +351,35 @@ UPDATE lead SET
 FROM down
 WHERE lead.id = down.id AND lead.deleted_at IS DISTINCT FROM down.deleted_at;
 
+-- name: take_unsearched
+-- Leads whose duplicates have not been looked for since they changed.
+-- Taken in a short transaction, so that nobody who changes them waits for the search; those of a
+-- search that died are taken again.
+UPDATE unsearched_lead SET taken_at = :now::timestamptz
+WHERE lead_id = ANY(ARRAY(
+    SELECT lead_id FROM unsearched_lead
+    WHERE taken_at IS NULL OR taken_at < :stale::timestamptz
+    ORDER BY lead_id LIMIT :limit::int FOR UPDATE SKIP LOCKED
+))
+RETURNING lead_id;
+
+-- name: record_searched
+-- They are searched, but for those that changed meanwhile.
+DELETE FROM unsearched_lead
+WHERE lead_id = ANY(:ids::uuid[]) AND taken_at = :taken_at::timestamptz;
+
+-- name: keep_from_going
+-- Leads stay while something that names them is written; who is going is not waited for.
+SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR KEY SHARE SKIP LOCKED;
+
+-- name: keep_apart
+-- A person says that two leads are others.
+UPDATE lead SET
+    kept_apart = array_append(kept_apart, other_id), updated_at = :now::timestamptz,
+    version = version + 1
+FROM unnest(:ids::uuid[], :other_ids::uuid[]) AS pair (id, other_id)
+WHERE lead.id = pair.id AND other_id <> ALL(kept_apart);
+
 -- name: add_empty_values
 -- A person's word that there is no value is evidence like any other.
 INSERT INTO field_value (
@@ -426,6 +457,10 @@ WITH input AS (
             input.full_name, input.title, input.email, input.company_name, input.country,
             input.sort_name
         )
+), unsearched AS (
+    INSERT INTO unsearched_lead (lead_id) SELECT id FROM input ORDER BY id
+    ON CONFLICT (lead_id) DO UPDATE SET taken_at = NULL
+    WHERE unsearched_lead.taken_at IS NOT NULL
 )
 INSERT INTO lead_text (lead_id, words)
 SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM input

@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from leadflood.contracts.found_values import FoundValue
+from leadflood.contracts.normalization.companies import company_key
 from leadflood.contracts.normalization.domains import company_domain
 from leadflood.contracts.normalization.emails import normalize_email
+from leadflood.contracts.normalization.names import person_keys, strip_titles
 from leadflood.contracts.normalization.profiles import read_linkedin
 from leadflood.contracts.normalization.role_mailboxes import is_role_mailbox
 from leadflood.contracts.normalization.text import clean_text, name_key
@@ -67,22 +69,15 @@ def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
     return tuple(sorted(key for key in keys if len(key.value) <= MAX_KEY))
 
 
-def full_name_key(texts: Texts) -> str:
-    """Return a person's whole name, folded; empty when only a part of it is known."""
-    first = texts.get(FieldName.FIRST_NAME, [""])[0]
-    last = texts.get(FieldName.LAST_NAME, [""])[0]
-    if first and last:
-        return name_key(f"{first} {last}")
-    folded = name_key(texts.get(FieldName.FULL_NAME, [""])[0])
-    return folded if " " in folded or _WHOLE_NAME.match(folded) else ""
-
-
-def _any_name_key(texts: Texts) -> str:
-    """Return as much of a person's name as is known, folded."""
+def _name_in(texts: Texts) -> str:
+    """Return as much of a person's name as is known, without titles."""
     parts = [texts[field][0] for field in _NAMES[1:] if field in texts]
-    return full_name_key(texts) or name_key(
-        (texts.get(FieldName.FULL_NAME) or [" ".join(parts)])[0]
-    )
+    whole = texts.get(FieldName.FULL_NAME, [""])[0]
+    return strip_titles(whole if whole and len(parts) < len(_NAMES) - 1 else " ".join(parts))
+
+
+def _is_whole(name: str) -> bool:
+    return " " in name_key(name) or _WHOLE_NAME.match(name_key(name)) is not None
 
 
 def names_in(values: Iterable[FoundValue]) -> tuple[str, str]:
@@ -110,20 +105,25 @@ def _proven_keys(texts: Texts) -> set[IdentityKey]:
 
 def _name_keys(texts: Texts) -> set[IdentityKey]:
     """Return the keys of a name beside where its person is reached."""
-    name = _any_name_key(texts)
-    if not name:
-        return set()
-    keys = {
-        IdentityKey("name_phone", f"{name}|{phone}")
-        for field in _PHONES
-        for phone in texts.get(field, ())
-        if phone.startswith("+")
+    name = _name_in(texts)
+    phones = [text for field in _PHONES for text in texts.get(field, ())]
+    beside = [("name_phone", phone) for phone in phones if phone.startswith("+")]
+    domains = _each(texts, FieldName.COMPANY_DOMAIN, company_domain)
+    if domains and _is_whole(name):
+        beside.append(("name_domain", domains[0]))
+    elif not domains and (company := company_key(texts.get(FieldName.COMPANY_NAME, [""])[0])):
+        beside.append(("name_company", company))
+    return _named(name, beside)
+
+
+def _named(name: str, beside: Iterable[tuple[str, str]]) -> set[IdentityKey]:
+    """Return the keys of a name, in each way it is spelled, beside what it is reached by."""
+    return {
+        IdentityKey(kind, f"{spelling}|{text}")
+        for kind, text in beside
+        for spelling in person_keys(name)
+        if spelling
     }
-    if domains := _each(texts, FieldName.COMPANY_DOMAIN, company_domain):
-        whole = full_name_key(texts)
-        return keys | {IdentityKey("name_domain", f"{whole}|{domains[0]}")} if whole else keys
-    company = name_key(texts.get(FieldName.COMPANY_NAME, [""])[0])
-    return keys | {IdentityKey("name_company", f"{name}|{company}")} if company else keys
 
 
 def _mailbox_keys(texts: Texts, strong: set[IdentityKey]) -> set[IdentityKey]:
@@ -132,15 +132,14 @@ def _mailbox_keys(texts: Texts, strong: set[IdentityKey]) -> set[IdentityKey]:
     shared = [
         email for email in _each(texts, FieldName.EMAIL, normalize_email) if email not in proven
     ]
-    name = _any_name_key(texts)
-    named = {IdentityKey("name_mailbox", f"{name}|{email}") for email in shared if name}
+    named = _named(_name_in(texts), [("name_mailbox", email) for email in shared])
     return named | {IdentityKey("mailbox", email) for email in shared}
 
 
 def _organisation_keys(texts: Texts) -> set[IdentityKey]:
     domains = _each(texts, FieldName.COMPANY_DOMAIN, company_domain)
     keys = {IdentityKey("company", domains[0])} if domains else set()
-    name = name_key(texts.get(FieldName.COMPANY_NAME, [""])[0])
+    name = company_key(texts.get(FieldName.COMPANY_NAME, [""])[0])
     place = next((field for field in _PLACES if field in texts), None)
     if name and place is not None:
         sort = place.value.removeprefix("company_")

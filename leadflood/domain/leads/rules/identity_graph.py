@@ -11,12 +11,14 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.contracts.normalization.companies import company_key
+from leadflood.contracts.normalization.names import strip_titles
 from leadflood.contracts.normalization.text import name_key
 from leadflood.domain.leads.rules.name_match import organisations_differ, people_differ
 from leadflood.domain.leads.rules.union_find import UnionFind
 from leadflood.domain.leads.schemas.identity import IdentityKey
 
-MOST_BEARERS = 200
+MOST_BEARERS = 100
 """Of a key that more leads bear, only so many are looked at."""
 MOST_COMPARED = 12
 """A weak key that more leads bear is taken for shared without comparing each with each."""
@@ -70,8 +72,8 @@ def make_bearer(
     own = frozenset(keys)
     places = {key.value.rpartition("|")[2] for key in own if key.kind == "organisation"}
     is_organisation = bool(places) or any(key.kind == "company" for key in own)
-    organisation = name_key(company_name) if is_organisation else ""
-    name = name_key(full_name)
+    organisation = company_key(company_name) if is_organisation else ""
+    name = name_key(strip_titles(full_name))
     return Bearer(
         id=bearer_id,
         members=frozenset((bearer_id,)),
@@ -131,9 +133,16 @@ class IdentityGraph:
         return self._bearers[self._union.find_root(bearer_id)]
 
     def _list_bearers(self, key: IdentityKey, current: Bearer) -> list[Bearer]:
-        roots = {self._union.find_root(each): None for each in self._ids_by_key[key]}
-        roots.pop(current.id, None)
-        return [self._bearers[root] for root in list(roots)[:MOST_BEARERS]]
+        is_exact = key.is_strong or current.is_bare
+        most = MOST_BEARERS if is_exact else MOST_COMPARED
+        roots: dict[UUID, None] = {}
+        for bearer_id in self._ids_by_key[key]:
+            root = self._union.find_root(bearer_id)
+            if root != current.id:
+                roots[root] = None
+            if len(roots) == most:
+                break
+        return [self._bearers[root] for root in roots]
 
     def _join(self, first: Bearer, second: Bearer, kind: str) -> None:
         if first.id == second.id:

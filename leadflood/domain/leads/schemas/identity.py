@@ -45,6 +45,9 @@ WEAK_KINDS = frozenset(
 - `organisation`: a company's name beside its place, or its phone.
 """
 
+NAMED = "name_"
+"""How every kind of key begins that is a person's name beside something: it is weak."""
+
 
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
     """A key by which records are found to be of one lead.
@@ -60,7 +63,22 @@ class IdentityKey(msgspec.Struct, frozen=True, order=True):
     @property
     def is_strong(self) -> bool:
         """Whether nobody else has it."""
-        return self.kind not in WEAK_KINDS
+        return self.kind not in WEAK_KINDS and not self.kind.startswith(NAMED)
+
+
+class LeadIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead with all that are one with it, as the search for duplicates compares it.
+
+    `names` are a person's, `organisations` those of an organisation that is a lead itself;
+    `companies` are where a person works; all are folded.
+    """
+
+    id: UUID
+    names: tuple[str, ...]
+    organisations: tuple[str, ...]
+    companies: tuple[str, ...]
+    keys: tuple[IdentityKey, ...]
+    kept_apart: frozenset[UUID]
 
 
 class NewPerson(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.domain.leads.repository.identity_keys import find_bearers, lock_bearers
 from leadflood.domain.leads.repository.leads import Merge, merge_leads
@@ -14,6 +15,8 @@ from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson
 from leadflood.engine.db.tx import Reader, Tx
 
 MERGED_BY = "identity"
+MOST_ON_LOOP = 64
+"""More leads and records than this are compared in a thread: keys that many share take longer."""
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -65,7 +68,10 @@ async def resolve(
 
     `lead_ids` are locked too: records may be of them.
     """
-    return _place(await lock_bearers(tx, keys, lead_ids), records)
+    known = await lock_bearers(tx, keys, lead_ids)
+    if len(known) + len(records) > MOST_ON_LOOP:
+        return await to_thread.run_sync(_place, known, records)
+    return _place(known, records)
 
 
 async def merge_known(tx: Tx, resolution: Resolution, now: datetime) -> dict[UUID, list[UUID]]:

@@ -1,0 +1,1 @@
+"""Duplicates: leads that may be one person, for somebody to decide."""
