@@ -90,6 +90,17 @@ def test_a_column_that_speaks_of_consent_holds_a_run_until_it_is_read(
     assert (waved.code, waved.json["runId"] is not None) == (0, True), waved.err
 
 
+def test_companies_with_pages_on_shared_hosts_are_leads_of_their_own(
+    cli: Cli, output: Path
+) -> None:
+    input_file = CSV_DATA / "k04_hosted_pages.csv"
+
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
+
+    assert result.code == 0, result.err
+    assert (result.json["rows"], result.json["leads"], result.json["badRows"]) == (4, 4, 0)
+
+
 def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Path) -> None:
     input_file = CSV_DATA / "hubspot_b.csv"
 
