@@ -11,6 +11,7 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, patch, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
+from leadflood.contracts.normalization.asked_values import require_country
 from leadflood.domain.companies.schemas import (
     CompanyFilter,
     CompanySummary,
@@ -43,7 +44,7 @@ async def list_companies(
     """List companies by domain, each with the values that win."""
     companies = CompanyFilter(
         domain=None if query.domain is None else query.domain.strip().lower(),
-        country=query.country,
+        country=None if query.country is None else require_country(query.country, "country"),
         industry=query.industry,
         q=query.q,
     )

@@ -147,10 +147,9 @@ async def preview_new_icp(
     second is enough for, less where many ask at once (`evaluatedCount`); nothing is written.
     Of one user one preview is computed at a time.
     """
-    icp = body.as_input()
-    rules = await services.icps.rules_of(icp)
+    icp = await services.icps.complete(body.as_input())
     preview = await services.previews.preview(
-        rules,
+        icp.rules,
         icp.bands,
         icp.target,
         caller.principal.counted_as,

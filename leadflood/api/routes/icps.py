@@ -35,11 +35,14 @@ VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 class TargetBody(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"
 ):
-    """Whom we look for. Empty asks for nothing in particular; null leaves that end open."""
+    """Whom we look for. Empty asks for nothing in particular; null leaves that end open.
+
+    `countries`: names in any language, or codes; they are kept as codes of two letters.
+    """
 
     titles: tuple[Words, ...] = ()
     industries: tuple[Words, ...] = ()
-    countries: tuple[Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")], ...] = ()
+    countries: tuple[Words, ...] = ()
     technologies: tuple[Words, ...] = ()
     company_size_min: Size | None = None
     company_size_max: Size | None = None

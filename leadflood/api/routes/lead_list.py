@@ -11,6 +11,9 @@ from leadflood.api.http.pagination import Limit, Listed, PageNumber, PageRequest
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get
 from leadflood.api.services import Services
+from leadflood.contracts.normalization.asked_values import require_country
+from leadflood.contracts.normalization.domains import company_domain
+from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import Band
 from leadflood.domain.lead_views.schemas import (
@@ -71,11 +74,13 @@ class LeadFilterQuery(
             owner=_read_owner(self.owner, caller),
             is_unowned=self.owner == "none",
             visibility=caller.visibility,
-            country=None if self.country is None else self.country.strip().upper(),
+            country=None if self.country is None else require_country(self.country, "country"),
             tags=_read_tags(self.tag),
             company_id=self.company_id,
-            company_domain=None if domain is None else domain.strip().lower(),
-            email=None if email is None else email.strip().lower(),
+            company_domain=None
+            if domain is None
+            else company_domain(domain) or domain.strip().lower(),
+            email=None if email is None else normalize_email(email) or email.strip().lower(),
             created_after=self.created_after,
             created_before=self.created_before,
             q=self.q,

@@ -104,6 +104,11 @@ def read_country(
     return _read_parts(parts, frozenset(hints)) if len(parts) > 1 else ReadCountry(None)
 
 
+def list_codes() -> tuple[CountryCode, ...]:
+    """List the codes of all countries."""
+    return tuple(sorted(_NAMES))
+
+
 def nearest_country(text: str) -> tuple[CountryCode, str] | None:
     """Return the country whose English or everyday name is most like a text, if any is."""
     match = process.extractOne(

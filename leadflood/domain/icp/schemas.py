@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.ports.people import PeopleQuery
-from leadflood.contracts.values import CountryCode
 
 MAX_NUMBER = 1e15
 """Numbers beyond are typing errors: they are refused in rules and not known in leads."""
@@ -214,11 +213,14 @@ Size = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whom we look for. Empty asks for nothing in particular; None leaves that end open."""
+    """Whom we look for. Empty asks for nothing in particular; None leaves that end open.
+
+    `countries` are codes where the ICP was checked, and names or codes before.
+    """
 
     titles: tuple[str, ...] = ()
     industries: tuple[str, ...] = ()
-    countries: tuple[CountryCode, ...] = ()
+    countries: tuple[str, ...] = ()
     technologies: tuple[str, ...] = ()
     company_size_min: Size | None = None
     company_size_max: Size | None = None

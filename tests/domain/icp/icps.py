@@ -23,7 +23,7 @@ NUMBERS = st.one_of(st.integers(-20, 20), st.floats(-20, 20, allow_nan=False))
 BY_KIND: dict[FieldKind, st.SearchStrategy[Any]] = {
     FieldKind.NUMBER: NUMBERS,
     FieldKind.FLAG: st.booleans(),
-    FieldKind.CATEGORY: WORDS,
+    FieldKind.CATEGORY: st.sampled_from(("vp", "VP", "head", "c_suite", "owner")),
     FieldKind.TEXT: WORDS,
     FieldKind.LIST: WORDS,
 }

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from rapidfuzz import fuzz
 
+from leadflood.contracts.normalization.seniority import RANKS, read_level
 from leadflood.domain.features.rules.title_words import (
     DIMINISHING,
     LEVELS,
@@ -18,31 +19,8 @@ from leadflood.domain.features.rules.title_words import (
     roles_of,
 )
 
-RANKS: dict[str, int] = {
-    "intern": 0,
-    "entry": 1,
-    "senior": 3,
-    "manager": 4,
-    "director": 6,
-    "head": 6,
-    "vp": 7,
-    "partner": 8,
-    "c_suite": 8,
-    "founder": 9,
-    "owner": 9,
-}
 SIMILAR_ENOUGH = 0.86
 
-_LEVEL_WORDS: dict[str, str] = {
-    "cxo": "c_suite",
-    "c level": "c_suite",
-    "c suite": "c_suite",
-    "executive": "c_suite",
-    "vice president": "vp",
-    "unpaid": "intern",
-    "training": "intern",
-    "junior": "entry",
-}
 _BELOW = {
     "c_suite": "vp",
     "partner": "director",
@@ -97,9 +75,7 @@ def seniority_of(level: str, title: str) -> str | None:
 
     The head of a title decides, and the highest of several roles; a deputy stands one below.
     """
-    phrase = " ".join(_WORD.findall(level.lower().replace("_", " ")))
-    name = _LEVEL_WORDS.get(phrase, phrase.replace(" ", "_"))
-    if name in RANKS:
+    if (name := read_level(level)) is not None:
         return name
     levels = [_level_of(role) for role in roles_of(title)]
     return max(filter(None, levels), key=RANKS.__getitem__, default=None)

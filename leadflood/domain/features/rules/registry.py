@@ -11,9 +11,9 @@ import msgspec
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.domains import FREE_MAIL
 from leadflood.contracts.normalization.phones import callable_number
+from leadflood.contracts.normalization.seniority import RANKS
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.features.rules.job_titles import (
-    RANKS,
     SIMILAR_ENOUGH,
     department_of,
     seniority_of,

@@ -35,9 +35,7 @@ def parse_icp(text: str) -> IcpInput:
         document = tomllib.loads(text.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise invalid_file(f"this is not TOML: {error}; compare config/icp.example.toml") from error
-    request = _convert(document)
-    check_icp(request)
-    return request
+    return check_icp(_convert(document))
 
 
 def invalid_file(detail: str) -> Invalid:
@@ -120,7 +118,7 @@ _HINTS: dict[str, str | tuple[str, ...]] = {
     "titles": _WORD_LIST,
     "industries": _WORD_LIST,
     "technologies": _WORD_LIST,
-    "countries": 'write ISO codes of two capital letters, such as ["DE", "AT"]',
+    "countries": 'write names or codes of countries in quotes, such as ["DE", "Austria"]',
     "company_size_min": "write a whole number of people",
     "company_size_max": "write a whole number of people",
     "medium": "write points above 0, up to 100",

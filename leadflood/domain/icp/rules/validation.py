@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TypeGuard
 
 from leadflood.contracts.patterns import MAX_PATTERN_CHARS, PatternRefused, compile_pattern
+from leadflood.domain.icp.rules.asked_values import as_asked, never_met, unasked_countries
 from leadflood.domain.icp.schemas import (
     FIELD_DESCRIPTIONS,
     MAX_NUMBER,
@@ -46,8 +47,8 @@ _FITTING_KINDS: dict[Operator, tuple[FieldKind, ...]] = {
 }
 
 
-def check_icp(request: IcpInput) -> None:
-    """Refuse an ICP that breaks a rule, naming the first fields that do.
+def check_icp(request: IcpInput) -> IcpInput:
+    """Return an ICP in its one form; refuse one that breaks a rule, naming the first that do.
 
     It compiles patterns, up to 0.1 s: call it in a thread.
     Raises: Invalid with one problem for each fault.
@@ -61,6 +62,7 @@ def check_icp(request: IcpInput) -> None:
         raise Invalid(
             f"{first.path}: {first.problem}{more}", tuple(problems), code="icp.profile.invalid"
         )
+    return as_asked(request)
 
 
 def problems_of(request: IcpInput) -> Iterator[FieldProblem]:
@@ -126,6 +128,7 @@ def _target_problems(target: Target) -> Iterator[FieldProblem]:
             yield from _text_problems(path, item, MAX_NAME_CHARS)
             if not item.strip():
                 yield FieldProblem(path, "is empty: write a word or remove it")
+    yield from unasked_countries(target)
     yield from _text_problems("target.keywords", target.keywords, MAX_NAME_CHARS)
     least, most = target.company_size_min, target.company_size_max
     if least is not None and most is not None and least > most:
@@ -140,6 +143,8 @@ def _value_problems(rule: QualificationRule, kind: FieldKind, path: str) -> Iter
     problem = check(rule.value, kind)
     if problem:
         yield FieldProblem(path, problem)
+    else:
+        yield from never_met(rule, path)
     items = rule.value if isinstance(rule.value, tuple) else (rule.value,)
     for item in items:
         if isinstance(item, str):

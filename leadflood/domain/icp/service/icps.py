@@ -48,7 +48,7 @@ class IcpService:
 
     async def create(self, tx: Tx, request: IcpInput) -> Icp:
         """Write version 1 of a new profile. Raises: Invalid."""
-        await to_thread.run_sync(check_icp, request)
+        request = await to_thread.run_sync(check_icp, request)
         return await self._write(tx, request, self._ids.new(), 1)
 
     async def update(
@@ -59,7 +59,7 @@ class IcpService:
         Raises: Invalid; NotFound; Conflict when the profile is archived or is at another version
         than `expected.version`; PreconditionFailed when at another than `expected.if_match`.
         """
-        await to_thread.run_sync(check_icp, request)
+        request = await to_thread.run_sync(check_icp, request)
         profile_id = await _get_profile(tx, icp_id)
         latest = await self._lock_latest(tx, profile_id, expected)
         return await self._write_next(tx, request, profile_id, latest)
@@ -83,7 +83,7 @@ class IcpService:
             bands=icp.bands,
             rules=change(icp.rules),
         )
-        await to_thread.run_sync(check_icp, request)
+        request = await to_thread.run_sync(check_icp, request)
         return await self._write_next(tx, request, profile_id, latest)
 
     async def archive(
@@ -118,7 +118,7 @@ class IcpService:
         For files: the same file gives the same version, a changed one the next version.
         Raises: Invalid.
         """
-        await to_thread.run_sync(check_icp, request)
+        request = await to_thread.run_sync(check_icp, request)
         async with self._db.transaction() as tx:
             await repository.lock_profile(tx, request.name.lower())
             profile_id = await repository.find_by_name(tx, request.name)
@@ -195,10 +195,10 @@ class IcpService:
         """List the ids of all versions of a profile."""
         return await repository.find_ids(self._db, profile_id)
 
-    async def rules_of(self, request: IcpInput) -> Rules:
-        """Return the rules that an ICP would score by if it were written. Raises: Invalid."""
-        await to_thread.run_sync(check_icp, request)
-        return rules_in_force(request)
+    async def complete(self, request: IcpInput) -> IcpInput:
+        """Return an ICP as it would be written, with the rules in force. Raises: Invalid."""
+        request = await to_thread.run_sync(check_icp, request)
+        return msgspec.structs.replace(request, rules=rules_in_force(request))
 
     async def _lock_latest(
         self, tx: Tx, profile_id: UUID, expected: ExpectedVersion, *, may_be_archived: bool = False

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
+from leadflood.contracts.normalization.seniority import RANKS
 from leadflood.domain.features.rules.job_titles import (
-    RANKS,
     SIMILAR_ENOUGH,
     department_of,
     seniority_of,

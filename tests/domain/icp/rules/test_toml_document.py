@@ -20,7 +20,7 @@ def problems_of(text: str) -> dict[str, str]:
         ("name = 3", "name", "write words in quotes"),
         ('name = "x"\nautopilot = "hihg"', "autopilot", "did you mean high?"),
         ('name = "x"\n[target]\ncountry = ["DE"]', "target.country", "did you mean countries?"),
-        ('name = "x"\n[target]\ncountries = ["Germany"]', "target.countries[0]", "two capital"),
+        ('name = "x"\n[target]\ncountries = ["Germny"]', "target.countries[0]", "Germany (DE)?"),
         ('name = "x"\n[target]\ntitles = ["CEO", ""]', "target.titles[1]", "is empty"),
         (
             'name = "x"\n[target]\ncompany_size_min = 9\ncompany_size_max = 3',
