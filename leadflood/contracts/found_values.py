@@ -25,6 +25,7 @@ class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         confidence: How likely it is right.
         evidence_hash: The SHA-256, in hex, of the raw answer.
         cost_micros: This value's share of the answer's cost.
+        is_normal: Whether the value is in its one form already: `read_cell` gave it.
     """
 
     field: FieldName
@@ -35,6 +36,7 @@ class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: Probability
     evidence_hash: str
     cost_micros: Micros = 0
+    is_normal: bool = False
 
     @property
     def is_found_by_name(self) -> bool:

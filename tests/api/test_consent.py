@@ -267,37 +267,3 @@ async def test_the_list_is_exported_with_the_values_that_leads_have(api: Client)
     assert all(len(row["hash"]) == 64 and len(row["key"]) == 16 for row in mine)
     rep = await api.client_of(Role.SALES_REP)
     assert (await rep.get("/v1/suppressions/export")).status == 403
-
-
-async def add_icp(api: Client) -> None:
-    icp = {"name": "Ops", "target": {"titles": ["COO"]}}
-    assert (await api.post("/v1/icps", icp)).status == 201
-
-
-async def test_who_said_no_when_a_lead_is_created_is_suppressed(api: Client) -> None:
-    await add_icp(api)
-    tag = a_tag()
-    body = {"email": f"ann@{tag}.example", "phone": "+4930123456", "optOut": ["email"]}
-
-    created = await api.post("/v1/leads", {**body, "sends": "never", "providers": []})
-
-    line = await find_line(api, f"ann@{tag}.example")
-    leads = (await api.get("/v1/suppressions?kind=lead")).json["data"]
-    assert created.status == 201, created.body
-    assert (line["reason"], line["source"]) == ("optOut: email", "api")
-    assert f"{created.json['leadId']} email" in {each["hint"] for each in leads}
-    assert await find_line(api, "+4930123456") is None
-
-
-async def test_a_no_counts_for_a_lead_that_is_known_already(api: Client) -> None:
-    await add_icp(api)
-    tag = a_tag()
-    body = {"email": f"ann@{tag}.example", "sends": "never", "providers": []}
-    await api.post("/v1/leads", body)
-
-    refused = await api.post("/v1/leads", {**body, "optOut": ["all"]})
-    unknown = await api.post("/v1/leads", {**body, "optOut": ["fax"]})
-
-    assert (refused.status, refused.json["code"]) == (409, "leads.lead.exists")
-    assert unknown.status == 422
-    assert await find_line(api, f"ann@{tag}.example") is not None

@@ -57,7 +57,6 @@ SUITES = {
     "tests/api/test_access_matrix.py": "every route",
     "tests/api/test_loop_stalls.py": "the costliest body of every operation",
     "tests/api/test_consent.py": "consent, from a file to the suppression list",
-    "tests/api/test_names_in_files.py": "names, pages and titles, from a file to the draft",
     "tests/api/test_posts.py": "every POST",
     "tests/api/test_round_trip.py": "exports, imported into an empty installation",
     "tests/api/test_schemathesis.py": "every operation of the document",
@@ -67,7 +66,6 @@ SUITES = {
     "tests/api/test_own_lead_changes.py": "visibility, every change of a lead",
     "tests/api/test_own_bulk_actions.py": "visibility, actions on many leads",
     "tests/api/test_own_messages.py": "visibility, messages and jobs",
-    "tests/api/test_written_once.py": "whatever brings people, to a mail server",
     "tests/api/http/test_request_path.py": "the modules that a request enters",
     "tests/api/http/test_tracing.py": "one trace from request to provider",
     # several parts together

@@ -15,9 +15,11 @@ def test_a_file_as_people_have_it_gives_what_it_should(name: str) -> None:
     assert check_file(path, EXPECTED[name]) == []
 
 
-def test_given_files_are_counted() -> None:
+def test_all_given_files_are_judged() -> None:
+    names = {path.stem for path in MESSY.iterdir()} - {"expected"}
     figures = {"files": 0, "asExpected": 0}
 
+    assert names <= EXPECTED.keys()
     assert check_given(figures) == []
     assert figures["files"] == figures["asExpected"] > len(EXPECTED)
 

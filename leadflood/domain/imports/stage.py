@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import msgspec
-from anyio import to_thread
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
@@ -21,7 +20,6 @@ from leadflood.domain.imports.repository import (
 from leadflood.domain.imports.repository.imports import LockedImport
 from leadflood.domain.imports.repository.progress import Progress, UndoProgress
 from leadflood.domain.imports.rules.row_notes import add_notes, count_notes
-from leadflood.domain.imports.rules.row_reader import RowReader
 from leadflood.domain.imports.schemas.events import (
     ImportAdvanced,
     ImportCompleted,
@@ -36,6 +34,7 @@ from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, 
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.consent_writer import ConsentSource, ConsentWriter
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
+from leadflood.domain.imports.service.part_parser import PartParser
 from leadflood.domain.imports.service.undo import UndoReach, undo_rows
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
 from leadflood.domain.runs.schemas import BudgetDefaults
@@ -60,12 +59,15 @@ Task = ImportPartWanted | UndoPartWanted
 class Part(msgspec.Struct, frozen=True):
     """Rows that wait, and their plan; None for an undo, which reads its rows when it commits.
 
-    `broken`: rows between them whose syntax is broken: they may say no all the same.
+    `broken`: rows between them whose syntax is broken: they may say no all the same. `following`:
+    the rows of the next part.
     """
 
+    import_id: UUID
     plan: ImportPlan | None = None
     records: tuple[Record, ...] = ()
     broken: tuple[Record, ...] = ()
+    following: tuple[Record, ...] = ()
 
 
 class ParsedPart(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         self, policy: Policy, key: AddressKey, ids: Ids, clock: Clock, currency: str
     ) -> None:
         super().__init__(policy)
-        self._currency = currency
+        self._parser = PartParser(currency)
         self._leads = LeadWriter(ids)
         self._consent = ConsentWriter(key, ids, clock)
         self._clock = clock
@@ -108,18 +110,21 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         if isinstance(task, UndoPartWanted):
             if sum((await runs.count_live(db, task.import_id)).values()):
                 return Snooze(WAIT_SECONDS, "the run's jobs are being swept")
-            return Part()
+            return Part(task.import_id)
         plan = await imports.find_plan(db, task.import_id)
-        records = await row_table.list_waiting(db, task.import_id, task.after, PART_ROWS)
+        waiting = await row_table.list_waiting(db, task.import_id, task.after, 2 * PART_ROWS)
+        records, following = waiting[:PART_ROWS], waiting[PART_ROWS:]
         last = records[-1].number if len(records) == PART_ROWS else MAX_LINE
         broken = await row_table.list_broken(db, task.import_id, task.after, last, MOST_BROKEN)
-        return Part(plan, records, broken)
+        return Part(task.import_id, plan, records, broken, following)
 
     @override
     async def work(self, item: Part) -> Outcome[ParsedPart]:
         if item.plan is None:
             return Done(ParsedPart())
-        return Done(await to_thread.run_sync(_parse, item.plan, item, self._currency))
+        broken = await self._parser.parse_alone(item.plan, item.broken)
+        rows = await self._parser.parse(item.import_id, item.plan, item.records, item.following)
+        return Done(ParsedPart(item.plan, rows, broken))
 
     @override
     async def commit(
@@ -217,15 +222,6 @@ def _goes_on(view: ImportView, *, is_undo: bool) -> bool:
     if view.state is ImportState.FAILED:
         return is_undo == (view.undo_job_id is not None)
     return view.state is (ImportState.UNDOING if is_undo else ImportState.RUNNING)
-
-
-def _parse(plan: ImportPlan, part: Part, currency: str) -> ParsedPart:
-    reader = RowReader(plan, currency)
-    rows, broken = (
-        tuple([reader.read(record) for record in records])
-        for records in (part.records, part.broken)
-    )
-    return ParsedPart(plan, rows, broken)
 
 
 def _reject_bad(rows: Sequence[ImportRow | BadRow]) -> list[RowResult]:

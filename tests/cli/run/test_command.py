@@ -90,17 +90,6 @@ def test_a_column_that_speaks_of_consent_holds_a_run_until_it_is_read(
     assert (waved.code, waved.json["runId"] is not None) == (0, True), waved.err
 
 
-def test_companies_with_pages_on_shared_hosts_are_leads_of_their_own(
-    cli: Cli, output: Path
-) -> None:
-    input_file = CSV_DATA / "k04_hosted_pages.csv"
-
-    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
-
-    assert result.code == 0, result.err
-    assert (result.json["rows"], result.json["leads"], result.json["badRows"]) == (4, 4, 0)
-
-
 def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Path) -> None:
     input_file = CSV_DATA / "hubspot_b.csv"
 
@@ -117,22 +106,6 @@ def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Pa
     assert jane["why"].startswith("because ")
     assert jane["found_company_domain"] == "acme.de"
     assert jane["found_full_name"] == "Jane Doe"
-
-
-@pytest.mark.parametrize(
-    ("file", "rows"),
-    [("k02_same_file_again", 1), ("k03_role_mailbox", 3), ("k15_plus_tag_after_suppress", 1)],
-)
-def test_a_file_run_again_scores_everybody_and_writes_to_nobody(
-    cli: Cli, output: Path, on_database: OnDatabase, file: str, rows: int
-) -> None:
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV_DATA / f"{file}.csv", "--output", output)
-
-    results = [cli(*words, "--json") for _ in range(2)]
-
-    assert [result.code for result in results] == [0, 0]
-    assert len(rows_of(output)) == rows
-    assert count_of(on_database, "intent") == 0
 
 
 def test_how_the_file_was_understood_is_shown(cli: Cli, output: Path) -> None:
@@ -394,29 +367,6 @@ def test_a_budget_is_read_to_the_micro_unit() -> None:
     assert parse_budget("5.00") == 5_000_000
     assert parse_budget("0,000001") == 1
     assert parse_budget("0") == 0
-
-
-def test_a_person_says_what_columns_hold(cli: Cli, output: Path, tmp_path: Path) -> None:
-    people = write_lines(tmp_path / "people.csv", ["Ada Low;Gondor;ada@x.com", "Bo Hi;;bo@x.com"])
-    firms = write_lines(tmp_path / "firms.csv", ["Name,Website,Country", "Acme,other.com,DE"])
-    words = ("run", "--dry-run", "--json", "--icp", EXAMPLE_ICP, "--output", output, "--input")
-
-    guessed = cli(*words, people)
-    chosen = cli(*words, people, "--column", "column 1=full_name", "--column", "column 2=country")
-    companies = cli(*words, firms, "--subject", "companies")
-    wrong = cli(*words, people, "--column", "column 9=email")
-    no_field = cli(*words, people, "--column", "column 1=shoe")
-
-    assert guessed.json["input"]["columns"]["column 1"] is None
-    assert "column 'column 1' is not read, and its cells look like names" in guessed.err
-    columns = chosen.json["input"]["columns"]
-    assert list(columns.values()) == ["full_name", "country", "email"]
-    assert chosen.json["input"]["rows"] == 2
-    assert "country: 1 of 1 not understood, such as 'Gondor'" in chosen.err
-    assert companies.json["input"]["columns"]["Name"] == "company_name"
-    assert (wrong.code, no_field.code) == (1, 2)
-    assert "the file has no such column" in wrong.err
-    assert "write Name=field" in no_field.err
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])

@@ -287,19 +287,22 @@ WHERE run_id = :run_id::uuid AND lead_id = ANY(:lead_ids::uuid[]) AND outcome = 
 -- Why leads that an import made cannot go again: somebody else has to do with them since. What
 -- the import itself has merged goes with the rows that did it.
 SELECT lead.id AS lead_id, 'merged' AS obstacle
-FROM lead WHERE lead.id = ANY(:lead_ids::uuid[]) AND (
-    (lead.merged_into IS NOT NULL AND lead.id <> ALL(:merged_ids::uuid[]) AND NOT EXISTS (
+FROM lead
+WHERE lead.id = ANY(:lead_ids::uuid[]) AND lead.merged_into IS NOT NULL
+    AND lead.id <> ALL(:merged_ids::uuid[]) AND NOT EXISTS (
         SELECT FROM import_row AS own
         WHERE own.lead_id = lead.id AND own.run_id = :run_id::uuid AND own.made_lead
-            AND coalesce(own.before, own.outcome) = 'duplicate'))
-    OR EXISTS (
-        SELECT FROM lead AS other
-        WHERE other.merged_into = lead.id AND other.id <> ALL(:lead_ids::uuid[])))
+            AND coalesce(own.before, own.outcome) = 'duplicate')
 UNION ALL
-SELECT lead.id, 'assigned' FROM lead
-WHERE lead.id = ANY(:lead_ids::uuid[]) AND lead.owner IS DISTINCT FROM coalesce(
-    (SELECT max(own.owner) FROM import_row AS own
-        WHERE own.lead_id = lead.id AND own.run_id = :run_id::uuid), :owner::text)
+SELECT other.merged_into, 'merged' FROM lead AS other
+WHERE other.merged_into = ANY(:lead_ids::uuid[]) AND other.id <> ALL(:lead_ids::uuid[])
+UNION ALL
+SELECT lead.id, 'assigned' FROM lead LEFT JOIN (
+    SELECT own.lead_id, max(own.owner) AS owner FROM import_row AS own
+    WHERE own.lead_id = ANY(:lead_ids::uuid[]) AND own.run_id = :run_id::uuid GROUP BY own.lead_id
+) AS given ON given.lead_id = lead.id
+WHERE lead.id = ANY(:lead_ids::uuid[])
+    AND lead.owner IS DISTINCT FROM coalesce(given.owner, :owner::text)
 UNION ALL
 SELECT field_value.subject_id, 'edited' FROM field_value
 WHERE field_value.subject_id = ANY(:lead_ids::uuid[]) AND field_value.is_human

@@ -65,6 +65,7 @@ def values_of(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValu
             observed_at=observed_at,
             confidence=confidence,
             evidence_hash=evidence,
+            is_normal=True,
         )
         for field, value, confidence, method in rated
     )

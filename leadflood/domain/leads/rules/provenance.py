@@ -60,6 +60,8 @@ def is_better(standing: Standing, other: Standing) -> bool:
 
 def encode_value(raw: FoundValue) -> tuple[FoundValue, str] | None:
     """Bring a value into its one form and its stored text; None when nothing is left of it."""
+    if raw.is_normal:
+        return raw, _encode(raw.value).decode()
     field = field_of(raw.field, raw.value)
     value = read_value(field, raw.value)
     if value is None:

@@ -39,24 +39,3 @@ def test_an_address_that_cannot_be_one_gives_no_channel() -> None:
     choice = require_usable(ChannelChoice(Channel.EMAIL, "nobody"))
 
     assert choice == ChannelChoice(None, reason="address.malformed:email")
-
-
-@pytest.mark.parametrize(
-    ("status", "has_verifier", "reason"),
-    [
-        (None, False, "email.no_verifier"),
-        ("unknown", False, "email.no_verifier"),
-        ("invalid", False, "email.not_verified:invalid"),
-        (None, True, "email.not_verified:unknown"),
-    ],
-)
-def test_that_nobody_verifies_addresses_is_said(
-    status: str | None, *, has_verifier: bool, reason: str
-) -> None:
-    fields: dict[FieldName, str] = {FieldName.EMAIL: "ada@acme.example"}
-    if status is not None:
-        fields[FieldName.EMAIL_STATUS] = status
-
-    choice = choose_channel(fields, may_whatsapp=False, has_verifier=has_verifier)
-
-    assert choice == ChannelChoice(None, reason=reason)

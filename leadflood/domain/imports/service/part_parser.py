@@ -1,0 +1,64 @@
+"""Part parser: the rows of a part of a file, and those of the next one while this one is written.
+
+Writing a part waits for the database most of its time; reading rows takes the processor.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from uuid import UUID
+
+import msgspec
+from anyio import to_thread
+
+from leadflood.domain.imports.rules.row_reader import RowReader
+from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.records import Record
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
+
+MOST_AHEAD = 4
+"""Of how many imports a part is held that was read ahead."""
+
+Rows = tuple[ImportRow | BadRow, ...]
+
+
+class _Ahead(msgspec.Struct, frozen=True):
+    plan: ImportPlan
+    records: Sequence[Record]
+    rows: "Future[Rows]"
+
+
+class PartParser:
+    """Parses records, each import's next ones ahead."""
+
+    def __init__(self, currency: str) -> None:
+        self._currency = currency
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="imports-ahead")
+        self._ahead: dict[UUID, _Ahead] = {}
+
+    async def parse_alone(self, plan: ImportPlan, records: Sequence[Record]) -> Rows:
+        """Return the rows of records."""
+        return await to_thread.run_sync(self._parse, plan, records) if records else ()
+
+    async def parse(
+        self,
+        import_id: UUID,
+        plan: ImportPlan,
+        records: Sequence[Record],
+        following: Sequence[Record],
+    ) -> Rows:
+        """Return the rows of records; `following` are parsed while the caller goes on."""
+        ahead = self._ahead.pop(import_id, None)
+        if ahead is not None and (ahead.plan, ahead.records) == (plan, records):
+            rows = await to_thread.run_sync(ahead.rows.result)
+        else:
+            rows = await self.parse_alone(plan, records)
+        if following:
+            started = self._thread.submit(self._parse, plan, following)
+            self._ahead[import_id] = _Ahead(plan, following, started)
+        while len(self._ahead) > MOST_AHEAD:
+            self._ahead.pop(next(iter(self._ahead))).rows.cancel()
+        return rows
+
+    def _parse(self, plan: ImportPlan, records: Sequence[Record]) -> Rows:
+        reader = RowReader(plan, self._currency)
+        return tuple([reader.read(record) for record in records])
