@@ -123,6 +123,17 @@ async def test_a_column_is_waved_through_by_its_name(api: Client) -> None:
     assert (view["unreadConsentColumns"], view["counts"]["optedOut"]) == ([], 0)
 
 
+async def test_a_preview_warns_where_most_rows_say_no(api: Client) -> None:
+    tag = a_tag()
+    rows = "".join(f"p{n}@{tag}.example,0\n" for n in range(12))
+    staged = await upload(api, f"email,Newsletter\n{rows}".encode())
+
+    preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+
+    assert preview["counts"]["optedOut"] == 12
+    assert "12 of 12 rows say no" in preview["warnings"][-1]
+
+
 async def test_what_was_understood_and_is_mapped_away_holds_the_start(api: Client) -> None:
     tag = a_tag()
     raw = f"email,Status,Email Opt Out\na@{tag}.example,Unsubscribed,0\n".encode()

@@ -7,7 +7,8 @@ import msgspec
 from leadflood.domain.imports.rules.cell_kinds import is_filled, kind_of_column, share_of
 from leadflood.domain.imports.rules.column_words import WEAK, find_meaning, header_key
 from leadflood.domain.imports.rules.consent import guess_by_header
-from leadflood.domain.imports.rules.consent_columns import guess_status_field, speaks_of_consent
+from leadflood.domain.imports.rules.consent_cells import are_verdicts
+from leadflood.domain.imports.rules.consent_columns import guess_status_field, touches_consent
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import CellKind
 
@@ -130,11 +131,13 @@ def _read_header(header: str, cells: Sequence[str]) -> ReadColumn:
     What speaks of consent is that, or nothing: it is never read by its cells as anything else.
     """
     kind = kind_of_column(cells)
-    if speaks_of_consent(header):
+    if touches_consent(header):
         return ReadColumn(field=guess_by_header(header, cells), kind=kind)
     meaning = find_meaning(header)
     if meaning is None or meaning.field is None:
         status = guess_status_field(header)
+        if are_verdicts(cells) and (status is None or header_key(header) == "status"):
+            status = ColumnField.EMAIL_STATUS
         return ReadColumn(field=status, kind=kind, is_known=bool(meaning or status))
     column = ReadColumn(field=meaning.field, rank=meaning.rank, kind=kind)
     if kind is None:

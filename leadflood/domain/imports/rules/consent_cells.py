@@ -4,6 +4,7 @@ Source: `config/words/consent.toml`.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -18,7 +19,11 @@ from leadflood.contracts.normalization.consent_words import (
     words_of,
 )
 from leadflood.contracts.values import EmailStatus, OptOutChannel
-from leadflood.domain.imports.rules.consent_columns import ConsentColumn, channels_of_cell
+from leadflood.domain.imports.rules.consent_columns import (
+    ConsentColumn,
+    channels_in,
+    channels_of_cell,
+)
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 
 _CELLS, _STATUS = TABLES["cells"], TABLES["status"]
@@ -31,6 +36,8 @@ _REFUSALS = _NO | _REFUSED | _SAID_NO
 _CONSENTS = _YES | _WELCOME | _GRANTED
 _RATED = words_of((*_STATUS["bounced"], *_STATUS["catch_all"], *_STATUS["never_mail"]))
 _OPT_OUTS = flatten(TABLES["headers"]["opt_out"])
+_VERDICTS = words_of(_STATUS["verdicts"])
+_MOST = 0.6
 _LONG = 10
 """A single word as long as this is no other word by chance."""
 _PHRASES = Phrases(
@@ -41,9 +48,7 @@ _PHRASES = Phrases(
     ]
 )
 _WHOLE = words_of(
-    phrase.removesuffix("*")
-    for phrase in (*_OPT_OUTS, "unsubscribed", "opted out")
-    if not phrase.startswith("=")
+    [*_CELLS["refusal"], *(phrase.removesuffix("*") for phrase in _OPT_OUTS if " " in phrase)]
 )
 _POLITE = tuple(sorted(words_of(_CELLS["polite"]), key=len, reverse=True))
 _FIRST_WORDS = frozenset(text.partition(" ")[0] for text in (*_WHOLE, *_POLITE))
@@ -95,7 +100,8 @@ def read_consent_cell(column: ConsentColumn, text: str) -> CellReading:
 def _read_opt_out(column: ConsentColumn, text: str, folded: str) -> CellReading:
     if folded in _NOTHING or folded in _NO or folded in _WELCOME:
         return _NOTHING_SAID
-    if folded in _YES or folded in _REFUSED or is_refusal(text) or _DATE.fullmatch(text.strip()):
+    is_yes = folded in _YES or folded in _REFUSED or folded == fold_word(column.header)
+    if is_yes or is_refusal(text) or _DATE.fullmatch(text.strip()):
         return CellReading(Answer.NO)
     channels = _read_channels(text)
     if channels is not None:
@@ -125,7 +131,7 @@ def _read_status(column: ConsentColumn, text: str, folded: str) -> CellReading:
     is_verdict = column.field is ColumnField.EMAIL_STATUS and folded in _NEVER_MAIL
     is_no = not _SAID_NO.isdisjoint((folded, *parts)) or _PHRASES.stands_in(folded)
     if is_no and not is_verdict:
-        return CellReading(Answer.NO)
+        return CellReading(Answer.NO, channels_in(folded))
     if not _NEVER_MAIL.isdisjoint((folded, *parts)):
         return CellReading(Answer.NO, frozenset({OptOutChannel.EMAIL}), is_of_address=True)
     return _NOTHING_SAID
@@ -138,6 +144,18 @@ def rate_status(column: ConsentColumn, text: str) -> EmailStatus | None:
     folded = fold_word(text[:_MAX_CHARS])
     word = fold_word(column.header) if folded in _YES else folded
     return rate_email(word) if word in _RATED else None
+
+
+def are_verdicts(cells: Sequence[str]) -> bool:
+    """Whether most of the cells of a column are a verifier's words, some of them no one else's."""
+    words = [fold_word(cell[:_MAX_CHARS]) for cell in cells if not _is_nothing(cell)]
+    rated = [word for word in words if rate_email(word) is not None and word not in _SAID_NO]
+    is_most = 0 < len(words) * _MOST <= len(rated)
+    return is_most and not _VERDICTS.isdisjoint(rated)
+
+
+def _is_nothing(cell: str) -> bool:
+    return fold_word(cell[:_MAX_CHARS]) in _NOTHING
 
 
 def _read_channels(text: str) -> frozenset[OptOutChannel] | None:

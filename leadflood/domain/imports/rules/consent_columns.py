@@ -111,10 +111,13 @@ def guess_status_field(header: str) -> ColumnField | None:
 
 
 def speaks_of_consent(header: str) -> bool:
-    """Whether a header speaks of consent, be it clear or not."""
+    """Whether a header asks for an answer about consent, be it clear or not."""
+    return touches_consent(header) and not _is_no_answer(fold_word(header))
+
+
+def touches_consent(header: str) -> bool:
+    """Whether a header has words of consent: its cells are no values, whatever they look like."""
     folded = fold_word(header)
-    if _is_no_answer(folded):
-        return False
     phrases = (_OPT_OUT, _OPT_IN, _UNCLEAR)
     return any(each.stands_in(folded) for each in phrases) or bool(_BOTH.search(folded))
 

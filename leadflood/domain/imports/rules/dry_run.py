@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.consent import says_no
-from leadflood.domain.imports.rules.consent_check import warn_of_unread
+from leadflood.domain.imports.rules.consent_check import warn_of_many, warn_of_unread
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
 from leadflood.domain.imports.rules.row_outcomes import FOREIGN_LEAD, NOT_READ
 from leadflood.domain.imports.schemas.mappings import ImportPlan
@@ -114,5 +114,6 @@ class DryRun:
             warnings=(
                 *([_OTHERS] if self._plan.visibility.is_limited else []),
                 *warn_of_unread(view.unread_consent_columns),
+                *warn_of_many(self._opted_out_count, self._row_count),
             ),
         )

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
-from leadflood.contracts.values import Channel, OptOutChannel
+from leadflood.contracts.values import Channel, FieldName, OptOutChannel
 from leadflood.contracts.word_files import read_tables
 from leadflood.domain.imports.rules.consent_columns import (
     guess_consent_field,
     guess_status_field,
     speaks_of_consent,
+    touches_consent,
 )
 from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.column_fields import ColumnField
@@ -90,6 +91,7 @@ def the_row(header: str, cell: str) -> ImportRow:
         ("Nekontaktovat", "opt_out"),
         ("Отписан", "opt_out"),
         ("Не звонить", "opt_out"),  # noqa: RUF001 - it is Russian
+        ("Reklame nej tak", "opt_out"),
         ("配信停止", "opt_out"),
         ("メール不可", "opt_out"),
         ("退订", "opt_out"),
@@ -141,7 +143,7 @@ def test_no_header_of_a_value_speaks_of_consent(field: ColumnField) -> None:
 
     words = [word for text in table.values() for word in text.split("|")]
 
-    assert [word for word in words if speaks_of_consent(word)] == []
+    assert [word for word in words if touches_consent(word)] == []
 
 
 @pytest.mark.parametrize(
@@ -184,6 +186,7 @@ def test_a_falsy_or_empty_cell_of_an_opt_out_says_nothing(no: str) -> None:
         ("Consentement", "refusé"),
         ("Do not allow Emails", "Do Not Allow"),
         ("同意", "不同意"),
+        ("メルマガ", "不要"),
     ],
 )
 def test_a_refused_opt_in_is_a_no(header: str, cell: str) -> None:
@@ -289,6 +292,32 @@ def test_a_column_of_any_name_whose_cells_are_a_no_is_a_status() -> None:
     assert file.fields[1] == "contact_status"
     assert marked(file) == {"p80@x.example"}
     assert file.unread_consent == ()
+
+
+def test_a_name_that_is_also_a_word_of_a_list_is_a_name() -> None:
+    row = read("Last Name,Email,Company", "Robinson,r@a.example,Baja").rows[0]
+
+    assert row.values[FieldName.LAST_NAME] == "Robinson"
+    assert row.consent == ()
+
+
+def test_counts_of_mails_say_nothing_of_consent() -> None:
+    file = column_of("Newsletter opens", "0", "3", "0")
+
+    assert (marked(file), file.unread_consent) == (set(), ())
+
+
+def test_a_link_to_unsubscribe_is_neither_an_answer_nor_a_site() -> None:
+    file = column_of("Unsubscribe URL", *(f"https://x.example/u/{n}" for n in range(3)))
+
+    assert (file.fields[1], file.unread_consent, marked(file)) == (None, (), set())
+
+
+def test_a_column_of_verdicts_is_known_by_its_cells() -> None:
+    file = column_of("result", "deliverable", "risky", "do_not_mail")
+
+    assert file.fields[1] == "email_status"
+    assert marked(file) == {"cid@c.example"}
 
 
 def test_a_no_within_a_text_is_named_to_a_person() -> None:
