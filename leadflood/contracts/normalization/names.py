@@ -100,6 +100,15 @@ def strip_titles(text: str) -> str:
     return " ".join(words)
 
 
+def whole_name(full: str) -> str:
+    """Return a whole name as it is spoken: `Berg, Dr. Ada` and `Dr. Ada Berg, PhD` are Ada Berg."""
+    text = strip_titles(_TAIL.sub("", _IN_BRACKETS.sub("", clean_text(full)[:_MOST_CHARS])))
+    if "," not in text:
+        return text
+    parsed = _PARSER.parse(text)
+    return " ".join(filter(None, (parsed.given, parsed.middle, parsed.family))) or text
+
+
 def is_title(word: str) -> bool:
     """Whether a word is a salutation or a title (`Frau`, `Dr.`)."""
     return _title_key(word) in _TITLES

@@ -1,6 +1,6 @@
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.contracts.normalization.names import PersonName, person_keys, read_name
+from leadflood.contracts.normalization.names import PersonName, person_keys, read_name, whole_name
 from leadflood.contracts.normalization.text import name_key
 from tests.support.tables import read_rows
 
@@ -30,3 +30,19 @@ def test_a_name_is_folded_to_its_base_letters(name: str, key: str) -> None:
 def test_a_spelled_out_vowel_is_the_same_name(name: str, other: str) -> None:
     assert set(person_keys(name)) & set(person_keys(other))
     assert not set(person_keys("Manuel")) & set(person_keys("Manul"))
+
+
+@pytest.mark.parametrize(
+    ("full", "name"),
+    [
+        ("Berg, Dr. Ada", "Ada Berg"),
+        ("Dr. Ada Berg, PhD", "Ada Berg"),
+        ("Berg, Ada Maria", "Ada Maria Berg"),
+        ("Leyen, Ursula von der", "Ursula von der Leyen"),
+        ("Ada M. Berg (Sales)", "Ada M. Berg"),
+        ("山田太郎", "山田太郎"),
+        (",", ","),
+    ],
+)
+def test_a_whole_name_is_put_in_the_order_it_is_spoken(full: str, name: str) -> None:
+    assert whole_name(full) == name

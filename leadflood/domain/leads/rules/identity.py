@@ -13,7 +13,7 @@ from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.normalization.companies import company_key
 from leadflood.contracts.normalization.domains import company_domain
 from leadflood.contracts.normalization.emails import normalize_email
-from leadflood.contracts.normalization.names import person_keys, strip_titles
+from leadflood.contracts.normalization.names import person_keys, whole_name
 from leadflood.contracts.normalization.profiles import read_linkedin
 from leadflood.contracts.normalization.role_mailboxes import is_role_mailbox
 from leadflood.contracts.normalization.text import clean_text, name_key
@@ -70,10 +70,10 @@ def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
 
 
 def _name_in(texts: Texts) -> str:
-    """Return as much of a person's name as is known, without titles."""
+    """Return as much of a person's name as is known, as it is spoken."""
     parts = [texts[field][0] for field in _NAMES[1:] if field in texts]
     whole = texts.get(FieldName.FULL_NAME, [""])[0]
-    return strip_titles(whole if whole and len(parts) < len(_NAMES) - 1 else " ".join(parts))
+    return whole_name(whole if whole and len(parts) < len(_NAMES) - 1 else " ".join(parts))
 
 
 def _is_whole(name: str) -> bool:

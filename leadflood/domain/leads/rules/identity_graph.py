@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.normalization.companies import company_key
-from leadflood.contracts.normalization.names import strip_titles
+from leadflood.contracts.normalization.names import whole_name
 from leadflood.contracts.normalization.text import name_key
 from leadflood.domain.leads.rules.name_match import organisations_differ, people_differ
 from leadflood.domain.leads.rules.union_find import UnionFind
@@ -73,7 +73,7 @@ def make_bearer(
     places = {key.value.rpartition("|")[2] for key in own if key.kind == "organisation"}
     is_organisation = bool(places) or any(key.kind == "company" for key in own)
     organisation = company_key(company_name) if is_organisation else ""
-    name = name_key(strip_titles(full_name))
+    name = name_key(whole_name(full_name))
     return Bearer(
         id=bearer_id,
         members=frozenset((bearer_id,)),

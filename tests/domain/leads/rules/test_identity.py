@@ -47,6 +47,19 @@ def test_a_name_beside_a_company_a_phone_or_a_shared_mailbox_is_a_weak_key() -> 
     assert not any(key.is_strong for key in identity_keys(values_of(**named, company_name="Acme")))
 
 
+def test_a_name_is_one_key_however_it_is_written() -> None:
+    keys = {
+        identity_keys(values_of(full_name=name, company_name=company))
+        for name, company in (
+            ("Ada Berg", "Acme"),
+            ("Berg, Ada", "Acme GmbH"),
+            ("Dr. Ada Berg", "ACME Gesellschaft mit beschränkter Haftung"),
+        )
+    }
+
+    assert keys == {(IdentityKey("name_company", "ada berg|acme"),)}
+
+
 def test_a_page_of_a_company_is_no_key_of_a_person() -> None:
     assert kinds(full_name="Ann Lee", linkedin_url="linkedin.com/company/acme") == set()
     assert kinds(linkedin_url="linkedin.com/pub/ann/1/2/3") == {"linkedin_pub"}
