@@ -101,7 +101,7 @@ class CompanyService:
         domain = company_domain(new.domain)
         if domain is None:
             problem = (
-                "give the domain a company has registered (example.com), not that of a mail host"
+                "give the domain a company has registered (example.com), not a mail or shared host"
             )
             raise Invalid.field("domain", problem, code="leads.company.invalid")
         edits = read_edits(new)

@@ -13,7 +13,7 @@ EXPECTED = {
     " https://www.linkedin.com/in/ann",
     FieldName.COUNTRY: "write a country's name or its two letters, as in DE",
     FieldName.COMPANY_COUNTRY: "write a country's name or its two letters, as in DE",
-    FieldName.COMPANY_DOMAIN: "write the company's own domain, as in example.com (not free mail)",
+    FieldName.COMPANY_DOMAIN: "write the company's own domain, as in example.com, or its page",
     FieldName.COMPANY_SIZE: "write a number of people or a range, as in 51-200",
 }
 """The form that a field expects, where not every text will do."""

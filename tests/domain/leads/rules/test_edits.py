@@ -103,3 +103,27 @@ def test_the_full_name_follows_its_parts_unless_it_is_given() -> None:
     assert part.values[FieldName.FULL_NAME] == "Anna Lee"
     assert whole.values[FieldName.FULL_NAME] == "A. Lee"
     assert alone.values[FieldName.FULL_NAME] == "Anna"
+
+
+def test_a_corrected_whole_name_takes_its_parts_with_it() -> None:
+    profile = a_profile(full_name="Eda Bergg", first_name="Eda", last_name="Bergg")
+    western = read_edits(LeadChange(full_name="Dr. Ada Berg")).with_name(profile)
+    whole = read_edits(LeadChange(full_name="山田太郎")).with_name(profile)
+    by_hand = read_edits(LeadChange(full_name="Ada Berg", first_name="Addie")).with_name(profile)
+
+    assert western.values == {
+        FieldName.FULL_NAME: "Dr. Ada Berg",
+        FieldName.FIRST_NAME: "Ada",
+        FieldName.LAST_NAME: "Berg",
+    }
+    assert whole.values == {FieldName.FULL_NAME: "山田太郎"}
+    assert set(whole.emptied) == {FieldName.FIRST_NAME, FieldName.LAST_NAME}
+    assert FieldName.LAST_NAME not in by_hand.values
+
+
+def test_a_page_on_a_shared_host_is_no_domain_that_somebody_may_state() -> None:
+    page = read_edits(LeadChange(company_domain="https://www.facebook.com/cafe"))
+
+    assert page.values == {FieldName.COMPANY_PAGE: "https://facebook.com/cafe"}
+    with pytest.raises(Invalid):
+        read_edits(LeadChange(company_domain="facebook.com"))

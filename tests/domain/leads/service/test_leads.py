@@ -26,6 +26,19 @@ async def created(database: Database, given: LeadInput) -> LeadCreated:
         return await create_lead(tx, given, ICP, IDS, CLOCK)
 
 
+async def test_a_page_on_a_shared_host_is_kept_beside_a_lead_given_by_hand(
+    database: Database,
+) -> None:
+    page = "https://www.facebook.com/cafe"
+    given = LeadInput(email="bo@gmail.com", company_name="Cafe", company_domain=page)
+
+    event = await created(database, given)
+
+    view = await SERVICE.get(database, event.lead_id)
+    assert view.values[FieldName.COMPANY_PAGE] == "https://facebook.com/cafe"
+    assert (FieldName.COMPANY_DOMAIN in view.values, view.company_id) == (False, None)
+
+
 async def test_a_lead_given_by_hand_is_found_with_its_evidence(database: Database) -> None:
     given = LeadInput(email="Ann@Acme.example", full_name="Ann Lee", company_size="51-200")
 
