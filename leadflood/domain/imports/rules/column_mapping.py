@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from leadflood.domain.imports.rules.address_evidence import find_in_addresses
 from leadflood.domain.imports.rules.cell_kinds import is_filled, kind_of_column, share_of
 from leadflood.domain.imports.rules.column_words import WEAK, find_meaning, header_key
 from leadflood.domain.imports.rules.consent import guess_by_header
@@ -78,17 +79,19 @@ class ReadColumn(msgspec.Struct, frozen=True, kw_only=True):
     warning: str | None = None
 
 
-def read_columns(headers: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[ReadColumn, ...]:
-    """Return what each column holds, by its header and the first rows."""
+def read_columns(
+    headers: Sequence[str], names: Sequence[str], sample: Sequence[Sequence[str]]
+) -> tuple[ReadColumn, ...]:
+    """Return what each column holds, by its header and the first rows; `names` are for people."""
     cells = [_cells_of(index, sample) for index in range(len(headers))]
     columns = [
-        _read_header(header, column_cells)
-        for header, column_cells in zip(headers, cells, strict=True)
+        _read_header(header, name, column_cells)
+        for header, name, column_cells in zip(headers, names, cells, strict=True)
     ]
     columns = _settle_names(columns, sample)
     for index, column in enumerate(columns):
-        columns[index] = _read_cells(headers[index], column, cells[index], columns)
-    return tuple(columns)
+        columns[index] = _read_cells(names[index], column, cells[index], columns)
+    return tuple(_read_by_addresses(columns, names, sample))
 
 
 def read_order(columns: Sequence[ReadColumn]) -> list[int]:
@@ -125,7 +128,31 @@ def _cells_of(index: int, sample: Sequence[Sequence[str]]) -> list[str]:
     return [row[index] for row in sample if index < len(row) and row[index].strip()]
 
 
-def _read_header(header: str, cells: Sequence[str]) -> ReadColumn:
+def _read_by_addresses(
+    columns: Sequence[ReadColumn], names: Sequence[str], sample: Sequence[Sequence[str]]
+) -> list[ReadColumn]:
+    """Return columns with those whose cells stand in the e-mail addresses beside them."""
+    unknown = [
+        index
+        for index, column in enumerate(columns)
+        if column.field is None
+        and not column.is_known
+        and column.kind in {None, CellKind.NAME, CellKind.COUNTRY}
+    ]
+    found = find_in_addresses([column.field for column in columns], unknown, sample)
+    read = list(columns)
+    for index, field in found.items():
+        warning = (
+            f"column {names[index]!r} is read as {field.value}, for its cells stand in the e-mail"
+            " addresses"
+        )
+        read[index] = msgspec.structs.replace(
+            columns[index], field=field, rank=_BY_CELLS, warning=warning
+        )
+    return read
+
+
+def _read_header(header: str, name: str, cells: Sequence[str]) -> ReadColumn:
     """Return what a header says, unless its cells contradict it.
 
     What speaks of consent is that, or nothing: it is never read by its cells as anything else.
@@ -144,10 +171,10 @@ def _read_header(header: str, cells: Sequence[str]) -> ReadColumn:
         return column
     if kind is CellKind.SALUTATION and meaning.field is not ColumnField.EXTERNAL_ID:
         return msgspec.structs.replace(column, field=None)
-    return _weigh(header, column, cells) or column
+    return _weigh(name, column, cells) or column
 
 
-def _weigh(header: str, column: ReadColumn, cells: Sequence[str]) -> ReadColumn | None:
+def _weigh(name: str, column: ReadColumn, cells: Sequence[str]) -> ReadColumn | None:
     """Return what a column is whose cells are of another kind than its header says."""
     field, kind = column.field, column.kind
     if field is None or kind is None or field.value_field is None:
@@ -155,13 +182,14 @@ def _weigh(header: str, column: ReadColumn, cells: Sequence[str]) -> ReadColumn 
     own_kind = _TYPED_FIELDS.get(field)
     if own_kind is kind or (own_kind is not None and share_of(own_kind, cells) > 0):
         return None
-    looks = f"column {header!r} is called like {field.value}, and its cells look like"
+    looks = f"column {name!r} is called like {field.value}, and its cells look like"
     if kind in _CERTAIN:
         better = _FIELDS_OF_KINDS[kind]
         warning = f"{looks} {_NAMED_KINDS[kind]}: it is read as {better.value}"
         return msgspec.structs.replace(column, field=better, rank=_BY_CELLS, warning=warning)
-    if kind is CellKind.DATE and field in _UNTIMELY:
-        warning = f"{looks} dates: it is left out"
+    is_name = kind is CellKind.NAME and own_kind is not None
+    if is_name or (kind is CellKind.DATE and field in _UNTIMELY):
+        warning = f"{looks} {_NAMED_KINDS[kind]}: it is left out"
         return msgspec.structs.replace(column, field=None, warning=warning)
     return None
 
@@ -206,14 +234,14 @@ def _holds_first(
 
 
 def _read_cells(
-    header: str, column: ReadColumn, cells: Sequence[str], columns: Sequence[ReadColumn]
+    name: str, column: ReadColumn, cells: Sequence[str], columns: Sequence[ReadColumn]
 ) -> ReadColumn:
     """Return what a column of an unknown header holds, if its cells say it and no header does."""
     field = _FIELDS_OF_KINDS.get(column.kind) if column.kind is not None else None
     taken = {other.field for other in columns}
     if column.is_known or field is None or field in taken or not _may_be_leads(field, cells):
         return column
-    looks = f"column {header!r} is read as {field.value}, for its cells look like"
+    looks = f"column {name!r} is read as {field.value}, for its cells look like"
     warning = f"{looks} {_NAMED_KINDS[column.kind]}" if column.kind else None
     return msgspec.structs.replace(column, field=field, rank=_BY_CELLS, warning=warning)
 

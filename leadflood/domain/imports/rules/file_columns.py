@@ -37,7 +37,7 @@ def describe_columns(file: CsvFile) -> FileColumns:
             for index, (name, field) in enumerate(zip(names, fields, strict=True))
         )
         return FileColumns(columns=columns, subject=Subject.PEOPLE, warnings=(_OWN_EXPORT,))
-    read = read_columns(file.headers, sample)
+    read = read_columns(file.headers, names, sample)
     guess = SubjectGuess([column.field for column in read], sample)
     fields = fields_for(file.headers, [column.field for column in read], guess.subject)
     columns = tuple(

@@ -24,7 +24,7 @@ def find_header(rows: Sequence[tuple[str, ...]]) -> int | None:
     known_counts = [_count_headers(row) for row in within]
     most = max(known_counts, default=0)
     if most:
-        return next(at for at, count in enumerate(known_counts) if 2 * count >= most)
+        return next(at for at, count in enumerate(known_counts) if 3 * count >= 2 * most)
     width = _usual_width(rows)
     index = next((at for at, row in enumerate(within) if len(row) == width), 0)
     has_values_below = any(_holds_value(row) for row in rows[index + 1 :])

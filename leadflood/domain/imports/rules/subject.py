@@ -22,6 +22,7 @@ _OF_COMPANY = {
     ColumnField.FULL_NAME: ColumnField.COMPANY_NAME,
     ColumnField.COUNTRY: ColumnField.COMPANY_COUNTRY,
 }
+_NAMES = frozenset({ColumnField.FULL_NAME, ColumnField.FIRST_NAME, ColumnField.LAST_NAME})
 _LEGAL_FORM = re.compile(
     r"\b(gmbh|ag|kg|ohg|ug|e\.?k|se|inc|incorporated|corp|corporation|co|llc|llp|ltd|limited|plc"
     r"|pty|sarl|s\.a\.r\.l|sas|s\.?a|s\.?p\.?a|s\.?r\.?l|s\.?l|b\.?v|n\.?v|ab|a/s|aps|oy|oyj|kft|zrt"
@@ -76,11 +77,17 @@ def fields_for(
             else _OF_COMPANY.get(field, field)
             for field in fields
         )
-    persons = {company: person for person, company in _OF_COMPANY.items()}
-    return tuple(
-        persons[field] if field in persons and find_field(header) is not field else field
-        for header, field in zip(headers, fields, strict=True)
-    )
+    return tuple(_of_person(header, field) for header, field in zip(headers, fields, strict=True))
+
+
+def _of_person(header: str, field: ColumnField | None) -> ColumnField | None:
+    """Return a person's field where the company's is only so by the file's subject."""
+    named = find_field(header)
+    if field is ColumnField.COMPANY_NAME and named in _NAMES:
+        return ColumnField.FULL_NAME
+    if field is ColumnField.COMPANY_COUNTRY and named is not field:
+        return ColumnField.COUNTRY
+    return field
 
 
 def _name_companies(fields: Sequence[ColumnField | None], sample: Sequence[Sequence[str]]) -> bool:

@@ -239,6 +239,32 @@ def test_without_a_header_row_the_first_row_is_a_row(text: str, first: list[str]
     assert described.warnings[0].startswith("no row names the columns")
 
 
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (
+            "Low,Ada,Acme Inc,ada.low@acme.com\nHi,Bo,Beta LLC,bo.hi@beta.io\n",
+            ["last_name", "first_name", "company_name", "email"],
+        ),
+        (
+            "Ada Low;Owner;ada@acme.com;Acme\nBo Hi;COO;bhi@beta.io;Beta\n",
+            ["full_name", None, "email", "company_name"],
+        ),
+        ("COO,Bonn,x1@gmail.com\nCTO,Oslo,x2@gmail.com\n", [None, None, "email"]),
+    ],
+)
+def test_names_are_recognized_by_the_addresses_beside_them(
+    text: str, fields: list[str | None]
+) -> None:
+    assert guesses_of(text) == fields
+
+
+def test_a_header_of_two_lines_is_the_one_that_says_more() -> None:
+    text = "Contact,,Company,\nFirst name,Last name,Name,Website\nAda,Low,Acme,acme.de\n"
+
+    assert columns_of(text).columns[0].header == "First name"
+
+
 def test_unknown_headers_are_headers_where_the_rows_below_hold_values() -> None:
     described = columns_of("Qarku,Posta\nTirana,a@b.com\nDurres,c@d.com\n")
 
