@@ -78,7 +78,12 @@ def seniority_of(level: str, title: str) -> str | None:
     if (name := read_level(level)) is not None:
         return name
     levels = [_level_of(role) for role in roles_of(title)]
-    return max(filter(None, levels), key=RANKS.__getitem__, default=None)
+    return max(filter(None, levels), key=_standing, default=None)
+
+
+def _standing(level: str) -> tuple[int, bool]:
+    """Return the order of levels: of two of one rank it is that which leads the company."""
+    return RANKS[level], level == "c_suite"
 
 
 def _level_of(role: Role) -> str | None:
@@ -88,7 +93,7 @@ def _level_of(role: Role) -> str | None:
         return "intern"
     if is_assisting(role) or "junior" in role.head or "clerk" in role.head:
         return "entry"
-    level = max(levels - {"entry"}, key=RANKS.__getitem__, default=None)
+    level = max(levels - {"entry"}, key=_standing, default=None)
     return level if level is None or not is_lowered(role) else _BELOW.get(level, level)
 
 

@@ -42,6 +42,8 @@ _GENDERS = re.compile(
     r"|/-?(?:in|innen|a|e|rice|euse|trice)\b|\b[mwfdhx](?:/[mwfdhx]){1,3}\b"
 )
 _ACRONYM = re.compile(r"\b(?:[^\W\d_]\.){2,}(?:[^\W\d_]\b)?")
+_LETTERS = re.compile(r"\b[^\W\d_](?: [^\W\d_]){2,}\b")
+_POSSESSIVE = re.compile(r"[^\W\d_]+['\u2019]s?\s(?=\S)")
 _TOKEN = re.compile(r"[^\W_]+|[&+/|,;:()\u2013\u2014\u30fb\u3001\u00b7\u2022]|(?<=\s)-(?=\s)")
 _AND = frozenset("&+")
 _EAST_ASIAN = re.compile(r"[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
@@ -103,8 +105,9 @@ def _has_level(role: Role) -> bool:
 
 
 def _tokens_of(title: str) -> list[str]:
-    text = _GENDERS.sub(" ", title.lower())
+    text = _POSSESSIVE.sub(" ", _GENDERS.sub(" ", title.lower()))  # the CEO's driver
     text = _ACRONYM.sub(lambda match: match.group().replace(".", ""), text)
+    text = _LETTERS.sub(lambda match: match.group().replace(" ", ""), text)
     return [name_key(token) or token for token in _TOKEN.findall(text)]
 
 
