@@ -22,6 +22,10 @@ BAD_SHARE = 0.03
 STEP_SECONDS = 0.1
 PATIENCE_SECONDS = 1_800
 _HEADER = "First Name,Last Name,Email,Email Status,Phone,LinkedIn,Job Title,Company,Website,Country"
+NAMES = (
+    *("an", "be", "cla", "da", "eli", "fre", "gre", "hol", "ivo", "jon", "kar", "lin", "mar"),
+    *("nor", "oda", "pet", "qui", "ros", "sun", "tor", "ula", "vik", "wen", "xan", "yve", "zoe"),
+)
 _MB = 1 << 20
 
 
@@ -30,6 +34,7 @@ def write_file(row_count: int, seed: int) -> Iterator[bytes]:
     draw = random.Random(seed)  # noqa: S311 - repeatable
     yield f"{_HEADER}\n".encode()
     for number in range(row_count):
+        first, last = (draw.choice(NAMES) + draw.choice(NAMES) for _ in range(2))
         firm = number // 5
         email = f"pat.{number}@firm{firm}-bench.com"
         phone = "on request" if number % 50 == 0 else f"+4930{1_000_000 + number}"
@@ -37,7 +42,7 @@ def write_file(row_count: int, seed: int) -> Iterator[bytes]:
         if draw.random() < BAD_SHARE:
             email, title = draw.choice([("not an address", title), (email, f'"Broken {number}"x')])
         yield (
-            f"Pat{number},Doe{number},{email},Verified,{phone},linkedin.com/in/pat-{number}-bench,"
+            f"{first.title()},{last.title()},{email},Verified,{phone},linkedin.com/in/pat-{number}-bench,"
             f"{title},Firm {firm},firm{firm}-bench.com,DE\n"
         ).encode()
 

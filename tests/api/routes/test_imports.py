@@ -30,6 +30,7 @@ from tests.support.workbooks import make_xlsx, make_zip
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
 DATA = Path(__file__).parents[2] / "domain" / "imports" / "data"
 CSV = {"Content-Type": "text/csv"}
+MESSY = Path(__file__).parents[2] / "domain" / "imports" / "data" / "messy_leads"
 DATA = Path(__file__).parents[2] / "domain" / "imports" / "data"
 FINAL_STATES = {"completed", "failed", "undone"}
 HASHES = Query(
@@ -524,6 +525,7 @@ async def test_a_form_may_bring_the_file(api: Client) -> None:
         (b"%PDF-1.7\n", "leads.csv.foreign"),
         (b"\x1f\x8b\x08" + b"\0" * 100, "leads.csv.foreign"),
         (b"email" + b",email" * 100_000 + b"\na@b.example\n", "leads.csv.too_wide"),
+        (b"email" + b",email" * 1_000_000 + b"\na@b.example\n", "leads.csv.too_wide"),
         (b"x" * 2_000_000, "leads.csv.broken"),
         (b"email,a\n" + b'a"b,"c\n' * 400_000, "leads.csv.broken"),
     ],
@@ -609,6 +611,34 @@ async def test_short_rows_are_told_and_counted(api: Client) -> None:
     assert completed["notes"][0]["text"].startswith(
         "1 rows have fewer or more cells than the header"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("k07_comma_space_quotes", {2: "created", 3: "created"}),
+        (
+            "k07_unclosed_quote",
+            {2: "created", 3: "bad", 4: "created", 5: "created", 6: "created"},
+        ),
+        ("k08_dropped_cells", dict.fromkeys(range(2, 17), "created")),
+        ("k17_short_row", {2: "bad", 3: "created"}),
+    ],
+)
+async def test_a_file_as_people_have_it_is_imported_row_by_row(
+    api: Client, name: str, states: dict[int, str]
+) -> None:
+    raw = (MESSY / f"{name}.csv").read_bytes().replace(b"-t0", unique_tag().encode())
+
+    completed = await import_file(api, raw, enrich=False)
+
+    view = await list_rows(api, completed)
+    assert {row["number"]: row["state"] for row in view} == states
+    assert all(row["reason"] for row in view if row["state"] == "bad")
+    if name == "k08_dropped_cells":
+        noted = {row["number"] for row in view if row["notes"]}
+        assert noted >= {14, 16}
+        assert {note["field"] for note in completed["notes"]} >= {"country", "company_size"}
 
 
 async def test_mixed_encodings_give_a_warning(api: Client) -> None:

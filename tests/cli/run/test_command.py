@@ -90,6 +90,22 @@ def test_a_column_that_speaks_of_consent_holds_a_run_until_it_is_read(
     assert (waved.code, waved.json["runId"] is not None) == (0, True), waved.err
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "bad"),
+    [("k07_comma_space_quotes", 2, 0), ("k07_unclosed_quote", 4, 1), ("k17_short_row", 1, 1)],
+)
+def test_a_file_as_people_have_it_is_read_row_by_row(
+    cli: Cli, output: Path, name: str, rows: int, bad: int
+) -> None:
+    input_file = CSV_DATA / "messy_leads" / f"{name}.csv"
+    words = ["--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--dry-run"]
+
+    result = cli("run", *words, "--json")
+
+    assert (result.json["input"]["rows"], result.json["input"]["badRows"]) == (rows, bad)
+    assert result.err.count("\nline ") == bad
+
+
 def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Path) -> None:
     input_file = CSV_DATA / "hubspot_b.csv"
 

@@ -81,6 +81,7 @@ def open_csv(file: BinaryIO) -> Iterator[CsvFile]:
 
 def open_table(records: Iterator[Record], dialect: Dialect, format_: CsvFormat) -> CsvFile:
     """Read rows to their header, and open those that follow it. Raises: Invalid."""
+    _require_narrow(dialect.width)
     before = []
     headers = ("",) * dialect.width
     if dialect.header_line:
