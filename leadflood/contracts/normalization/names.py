@@ -19,10 +19,12 @@ _WORDS = read_tables("names.toml")
 _TITLES = frozenset(
     word
     for name, words in _WORDS["titles"].items()
-    if name != "ambiguous"
+    if name not in {"ambiguous", "dotted"}
     for word in words.split()
 )
 _SALUTATIONS = frozenset(_WORDS["titles"]["salutations"].split())
+_DOTTED_TITLES = frozenset(_WORDS["titles"]["dotted"].split())
+_RUSSIAN = tuple(_WORDS["russian_surnames"]["endings"].split())
 _DEGREES = frozenset(_WORDS["titles"]["address"].split())
 _AMBIGUOUS_TITLES = frozenset(_WORDS["titles"]["ambiguous"].split())
 VOWELS = frozenset(_WORDS["letters"]["vowels"])
@@ -58,6 +60,7 @@ _SEPARATED_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "GEORGIAN")
 _FAMILY_FIRST_SCRIPTS = ("CJK", "HIRAGANA", "HANGUL")
 _PARTS_OF_SPANISH_NAME = 3
 _LEAST_CAPITALS = 3
+_LEAST_OF_SURNAME = 5
 
 
 class PersonName(msgspec.Struct, frozen=True):
@@ -87,7 +90,7 @@ def read_name(full: str) -> PersonName:
     scripts = _scripts_of(text)
     if not scripts <= set(_SEPARATED_SCRIPTS):
         return _read_family_first(words, scripts)
-    if (name := _read_asian_order(words)) is not None:
+    if (name := _read_known_order(words)) is not None:
         return name
     return _parse(_with_family_after_comma(words))
 
@@ -161,6 +164,8 @@ def _is_title(word: str, words_after: int) -> bool:
     key = _title_key(word)
     if key in _AMBIGUOUS_TITLES:
         return words_after > 1
+    if key in _DOTTED_TITLES:
+        return words_after > 0 and word.endswith(".")
     return key in _TITLES and words_after > 0
 
 
@@ -192,13 +197,19 @@ def _is_western_pair(first: str, last: str) -> bool:
     return not is_korean and _SPECIAL.isdisjoint(keys)
 
 
-def _read_asian_order(words: list[str]) -> PersonName | None:
+def _read_known_order(words: list[str]) -> PersonName | None:
     keys = [word.casefold() for word in words]
     if keys[0] in _VIETNAMESE and len(words) > 2 and keys[1] in _VIETNAMESE_MIDDLE:  # noqa: PLR2004
         return PersonName(words[-1], words[0])
     if keys[0] in _KOREAN and len(words) == 2 and "-" in keys[1]:  # noqa: PLR2004
         return PersonName(words[1], words[0])
+    if len(words) == 2 and [_is_russian_surname(key) for key in keys] == [True, False]:  # noqa: PLR2004
+        return PersonName(words[1], words[0])
     return None
+
+
+def _is_russian_surname(key: str) -> bool:
+    return len(key) >= _LEAST_OF_SURNAME and key.endswith(_RUSSIAN)
 
 
 def _with_family_after_comma(words: list[str]) -> str | None:
