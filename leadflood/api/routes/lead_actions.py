@@ -125,7 +125,8 @@ async def update_lead(
 ) -> LeadView:
     """Update a lead: your values win over any provider's; null means that there is none.
 
-    One that has a score is scored anew, free of charge, in a run of its own; nothing is drafted.
+    One that has a score, or one on its way, is scored anew: free of charge, in a run of its own,
+    and nothing is drafted.
     """
     event = await services.lead_editing.update(uow.tx, lead_id, body, caller.editor)
     await _publish(uow, event)

@@ -454,16 +454,27 @@ async def runs_of(database: Database, lead_id: str) -> list[UUID]:
     return sorted(row["run_id"] for row in rows)
 
 
-async def test_a_lead_without_a_score_is_corrected_without_a_run(
-    api: Client, icp_id: str, node_database: Database
+async def test_a_lead_whose_score_is_on_its_way_is_scored_for_what_was_corrected_meanwhile(
+    api: Client, made: Made, icp_id: str, node_database: Database
 ) -> None:
     paused = "/v1/admin/stages/scoring.compute/pause"
+    before = await made(title="Gardener")
     assert (await api.ask("PUT", paused, {})).status == 200
-    lead_id = (await api.post("/v1/leads", a_lead(icp_id))).json["leadId"]
+    created = (await api.post("/v1/leads", a_lead(icp_id, title="Gardener"))).json
+    path = f"/v1/leads/{created['leadId']}"
+    with anyio.fail_after(10):
+        while "scoring.compute" not in await live_stages(api, created["runId"]):
+            await anyio.lowlevel.checkpoint()
 
-    changed = await api.ask("PATCH", f"/v1/leads/{lead_id}", {"title": "CTO"})
+    changed = await api.ask("PATCH", path, {"title": "COO"})
     assert (await api.ask("DELETE", paused)).status == 200
 
     assert changed.status == 200
-    assert len(await runs_of(node_database, lead_id)) == 1
-    await scored(api, lead_id)
+    with anyio.fail_after(10):
+        while (await scored(api, created["leadId"]))["score"]["score"] <= before["score"]["score"]:
+            await anyio.lowlevel.checkpoint()
+    assert len(await runs_of(node_database, created["leadId"])) == 2
+
+
+async def live_stages(api: Client, run_id: str) -> list[str]:
+    return list((await api.get(f"/v1/runs/{run_id}")).json["liveJobs"])

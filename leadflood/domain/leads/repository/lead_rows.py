@@ -37,7 +37,7 @@ async def find_states(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, LeadSt
 
 
 async def find_score_icp(db: Reader, lead_id: UUID) -> UUID | None:
-    """Return the ICP version that the score shown is for; None: the lead has no score."""
+    """Return the ICP version that a lead's score, or that on its way, is for; None: none is."""
     icp_id = await db.fetch_value(SQL.find_score_icp, id=lead_id)
     return None if icp_id is None else UUID(int=icp_id.int)
 

@@ -317,8 +317,12 @@ SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
 FROM lead WHERE id = ANY(:ids::uuid[]);
 
 -- name: find_score_icp
--- Which ICP version the score shown is for.
-SELECT score_icp_id FROM lead WHERE id = :id::uuid;
+-- Which ICP version the score shown is for, or the one that is on its way.
+SELECT coalesce(score_icp_id, (
+    SELECT (event.payload::jsonb ->> 'icp_id')::uuid FROM event
+    WHERE event.subject = lead.id AND event.payload::jsonb ->> 'icp_id' IS NOT NULL
+    ORDER BY event.id DESC LIMIT 1
+)) FROM lead WHERE id = :id::uuid;
 
 -- name: write_states
 -- Write the states of leads; tags arrive joined by U+001F, which no tag holds.

@@ -98,7 +98,8 @@ class LeadReprocessing:
     async def score_corrected(self, tx: Tx, lead_id: UUID, opener: RunOpener) -> StartedRun | None:
         """Open a run that scores a corrected lead for the ICP of its score; no draft comes of it.
 
-        None: it has no score yet, or the disk has no room for runs; it is corrected even then.
+        A score on its way may be of what was known before, so it is made anew too. None: nobody
+        wants one, or the disk has no room for runs; it is corrected even then.
         """
         icp_id = await find_score_icp(tx, lead_id)
         if icp_id is None or not self._runs.has_room:
