@@ -7,9 +7,12 @@ import msgspec
 from leadflood.contracts.addresses import normalize_address
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.channel_addresses import find_address
+from leadflood.contracts.normalization.emails import why_not_personal
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.errors import Invalid
 
+NOT_PERSONAL = "address.not_personal"
+"""An address that reaches no person: of a function, for a few minutes, or reserved."""
 NO_VERIFIER = "email.no_verifier"
 """No provider is set that says whether an address works, and nobody else has said so."""
 
@@ -23,20 +26,28 @@ class ChannelChoice(msgspec.Struct, frozen=True):
 
 
 def choose_channel(
-    values: Mapping[FieldName, Scalar], *, may_whatsapp: bool, has_verifier: bool = True
+    values: Mapping[FieldName, Scalar],
+    *,
+    may_whatsapp: bool,
+    has_verifier: bool = True,
+    is_typed: bool = False,
 ) -> ChannelChoice:
     """Return the channel: a verified e-mail first, WhatsApp only with a recorded opt-in.
 
     `has_verifier`: whether there is anybody to ask about an address.
+    `is_typed`: whether a person has typed the address, which then may be a function's.
     """
     email = find_address(Channel.EMAIL, values)
     status = values.get(FieldName.EMAIL_STATUS)
-    if email and status == EmailStatus.VALID:
+    why = None if is_typed else why_not_personal(email)
+    if email and status == EmailStatus.VALID and why is None:
         return ChannelChoice(Channel.EMAIL, email)
     phone = find_address(Channel.WHATSAPP, values)
     if phone and may_whatsapp:
         return ChannelChoice(Channel.WHATSAPP, phone)
-    if email:
+    if why is not None:
+        reason = f"{NOT_PERSONAL}:{why}"
+    elif email:
         known = status or EmailStatus.UNKNOWN.value
         is_unasked = known == EmailStatus.UNKNOWN and not has_verifier
         reason = NO_VERIFIER if is_unasked else f"email.not_verified:{known}"

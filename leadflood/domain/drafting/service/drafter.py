@@ -6,13 +6,14 @@ import msgspec
 from anyio import to_thread
 
 from leadflood.contracts.ports.text import Draft, DraftRequest, TextWriter
-from leadflood.contracts.values import Channel
+from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.drafting.rules.channels import choose_channel, require_usable
 from leadflood.domain.drafting.rules.checker import check_draft
 from leadflood.domain.drafting.rules.facts import number_facts
 from leadflood.domain.drafting.rules.templates import MissingValue, default_template
 from leadflood.domain.drafting.schemas import DraftInput, DraftProblem, DraftResult, Settings
 from leadflood.domain.drafting.service.texts import fill_template, make_request, refused_draft
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.engine.errors import Permanent, Transient, code_of
 
 TRIES_BEFORE_TEMPLATE = 3
@@ -43,6 +44,7 @@ class Drafter:
                 values,
                 may_whatsapp=draft_input.may_whatsapp,
                 has_verifier=self._has_verifier,
+                is_typed=_is_typed(profile),
             )
         )
         blank = DraftResult(
@@ -102,6 +104,12 @@ class Drafter:
                 return draft, problems
             request = msgspec.structs.replace(request, refused=refused_draft(draft, faults))
         return None, problems
+
+
+def _is_typed(profile: LeadProfile) -> bool:
+    """Whether a person has said that this is the lead's address."""
+    address = profile.values.get(FieldName.EMAIL)
+    return address is not None and address.is_human
 
 
 def _complete(

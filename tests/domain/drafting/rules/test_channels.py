@@ -39,3 +39,23 @@ def test_an_address_that_cannot_be_one_gives_no_channel() -> None:
     choice = require_usable(ChannelChoice(Channel.EMAIL, "nobody"))
 
     assert choice == ChannelChoice(None, reason="address.malformed:email")
+
+
+@pytest.mark.parametrize(
+    ("email", "is_typed", "reason"),
+    [
+        ("noreply@acme.com", False, "address.not_personal:function"),
+        ("ada@mailinator.com", False, "address.not_personal:disposable"),
+        ("ada@example.com", False, "address.not_personal:reserved"),
+        ("noreply@acme.com", True, ""),
+        ("ada@acme.com", False, ""),
+    ],
+)
+def test_nobody_is_written_to_at_an_address_of_nobody_that_no_person_has_typed(
+    email: str, *, is_typed: bool, reason: str
+) -> None:
+    fields: dict[FieldName, str] = {FieldName.EMAIL: email, FieldName.EMAIL_STATUS: "valid"}
+
+    choice = choose_channel(fields, may_whatsapp=False, is_typed=is_typed)
+
+    assert (choice.channel, choice.reason) == (None if reason else Channel.EMAIL, reason)
