@@ -135,6 +135,28 @@ def test_how_the_file_was_understood_is_shown(cli: Cli, output: Path) -> None:
     assert "Position = title" in result.err
 
 
+def test_the_cells_of_messy_files_are_understood(cli: Cli, output: Path, tmp_path: Path) -> None:
+    input_file = write_lines(
+        tmp_path / "in.csv",
+        [
+            "First Name,Last Name,Email,Country,Phone,Company,Annual Revenue",
+            'N/A,Po,"gus@k6a.com; gus2@k6a.com",DEU,493012345678.0,Unknown,"12,500,000"',
+            "Dan,Null,Dan Null <dan@k6b.com>,America,000-000-0000,MA,$12M",
+        ],
+    )
+
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
+
+    assert result.code == 0, result.err
+    first, second = rows_of(output)
+    assert (first["found_email"], second["found_email"]) == ("gus@k6a.com", "dan@k6b.com")
+    assert (first["found_country"], second["found_country"]) == ("DE", "US")
+    assert (first["found_phone"], second["found_phone"]) == ("'+493012345678", "")
+    assert "first_name: 'N/A' is no value" in first["note"]
+    assert "phone: '000-000-0000' is no phone number" in second["note"]
+    assert "company_revenue: '$12M' is kept as '12000000 USD'" in second["note"]
+
+
 def test_every_row_is_in_the_output_once_or_in_the_bad_rows_with_its_reason(
     cli: Cli, output: Path, tmp_path: Path
 ) -> None:
