@@ -56,6 +56,7 @@ SUITES = {
     # the edge as a whole, asked over HTTP
     "tests/api/test_access_matrix.py": "every route",
     "tests/api/test_loop_stalls.py": "the costliest body of every operation",
+    "tests/api/test_cells.py": "cells, from a file or a request to the lead",
     "tests/api/test_consent.py": "consent, from a file to the suppression list",
     "tests/api/test_posts.py": "every POST",
     "tests/api/test_round_trip.py": "exports, imported into an empty installation",

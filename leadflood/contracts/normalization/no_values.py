@@ -29,6 +29,9 @@ def is_no_value(text: str) -> bool:
     """Whether a text stands where there is no value; empty texts are such."""
     if len(text) > _MOST_CHARS:
         return False
+    if text.isascii() and text.isalpha():
+        lower = text.lower()
+        return lower in _WORDS or _CROSSES.fullmatch(lower) is not None
     return is_blank(text) or _fold(text) in _WORDS or _is_pattern(text)
 
 

@@ -32,6 +32,12 @@ _BETWEEN = re.compile(
 _E164 = re.compile(r"\+[1-9]\d{4,14}(?= ext\. \d{1,7}$|$)")
 
 
+_MOST_VALID = 8_192
+_VALID: set[str] = set()
+"""Numbers in their one form that were found valid lately: a value is read again when it is stored,
+and to parse a number costs half a millisecond."""
+
+
 class ReadPhones(msgspec.Struct, frozen=True):
     """The numbers of a cell, in its order, and why there is none that can be called.
 
@@ -43,15 +49,23 @@ class ReadPhones(msgspec.Struct, frozen=True):
     note: str | None = None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def normalize_phone(text: str, region: str | None = None) -> str | None:
     """Return a valid number as E.164, with its extension; None when it is none.
 
     A national number needs its country (alpha-2): `030 1234567` in DE is `+49301234567`, and
     `… x12` is `+49301234567 ext. 12`.
     """
+    if text in _VALID:
+        return text
     number = _parse(clean_text(text)[:_MOST_CHARS], region)
-    return None if number is None else _format(number)
+    if number is None:
+        return None
+    if len(_VALID) >= _MOST_VALID:
+        _VALID.clear()
+    formatted = _format(number)
+    _VALID.add(formatted)
+    return formatted
 
 
 def callable_number(value: str) -> str | None:
@@ -77,6 +91,8 @@ def region_of_number(value: str) -> str | None:
 
 def read_phones(text: str, region: str | None = None) -> ReadPhones:
     """Read a cell, which may hold two numbers, or one that a spreadsheet took for a number."""
+    if text in _VALID:
+        return ReadPhones((text,))
     cleaned = _usual(clean_text(_BREAKS.sub("; ", text.strip()))[:_MOST_CHARS])
     if problem := _spreadsheet_problem(cleaned):
         return ReadPhones(note=f"{text[:60]!r} {problem}")
