@@ -72,13 +72,14 @@ async def test_the_marked_ones_of_an_export_are_suppressed_whatever_becomes_of_t
 
     assert (await start(api, staged)).status == 202
     completed = await wait_until(api, staged, "completed")
-    assert (await api.post(f"/v1/imports/{staged['id']}/undo")).status == 202
+    undo = await api.post(f"/v1/imports/{staged['id']}/undo")
     await wait_until(api, staged, "undone")
 
     ola, pia, uno = [
         await find_line(api, address)
         for address in (f"ola@k1a-{tag}.com", f"pia@k1b-{tag}.com", f"uno@k1c-{tag}.com")
     ]
+    assert "2 rows said no: whom they name stays suppressed" in undo.json["stays"]
     assert (preview["counts"]["optedOut"], completed["counts"]["optedOut"]) == (2, 2)
     assert [row["consent"] for row in preview["sample"]] == [
         ["Email Opt Out: '1'"],
@@ -278,3 +279,20 @@ async def test_the_list_is_exported_with_the_values_that_leads_have(api: Client)
     assert all(len(row["hash"]) == 64 and len(row["key"]) == 16 for row in mine)
     rep = await api.client_of(Role.SALES_REP)
     assert (await rep.get("/v1/suppressions/export")).status == 403
+
+
+async def test_no_text_breaks_a_batch(api: Client) -> None:
+    odd = [
+        "@",
+        "+",
+        "x" * 500,
+        "..",
+        "a@b@c",
+        "\u202e@b",
+        "1234567890123456789012345678901234567890",
+    ]
+
+    answer = await add_many(api, *odd, f"ann@{a_tag()}.example")
+
+    assert answer.status == 200, answer.body
+    assert answer.json["items"][-1]["outcome"] == "added"

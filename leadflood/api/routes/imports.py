@@ -91,11 +91,15 @@ class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class UndoAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The undo is under way: `jobId` is its first step."""
+    """The undo is under way: `jobId` is its first step.
+
+    `stays` says what it does not take back; null: nothing.
+    """
 
     import_id: UUID
     job_id: UUID
     state: ImportState
+    stays: str | None = None
 
 
 @post(
@@ -240,14 +244,21 @@ async def undo_import(
 ) -> UndoAccepted:
     """Take back what an import brought; what others have touched since is kept and listed.
 
-    Its leads are deleted: an import of somebody else needs `leads:delete`.
+    Its leads are deleted: an import of somebody else needs `leads:delete`. Who said no in its rows
+    stays suppressed: `DELETE /v1/suppressions/{suppressionId}` lifts that.
     """
     undo = await services.imports.undo(uow, import_id, caller.principal)
     view = undo.view
     if undo.is_new:
         counts = msgspec.to_builtins(view.counts)
         await uow.audit("import.undone", view.id, name=view.name, **counts)
-    return UndoAccepted(import_id=view.id, job_id=undo.job_id, state=view.state)
+    stays = None
+    if opted_out_count := view.counts.opted_out:
+        stays = (
+            f"{opted_out_count:,} rows said no: whom they name stays suppressed until somebody"
+            " lifts it (DELETE /v1/suppressions/{id})"
+        )
+    return UndoAccepted(import_id=view.id, job_id=undo.job_id, state=view.state, stays=stays)
 
 
 def importer_of(caller: Caller) -> Importer:
