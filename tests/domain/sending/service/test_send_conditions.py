@@ -102,10 +102,10 @@ async def test_what_another_asked_for_counts_no_more_once_the_merge_is_undone(
 async def test_a_mailbox_is_not_written_to_when_the_lead_it_identifies_said_stop(
     world: World,
 ) -> None:
-    [event] = await world.approved(email="Office@acme.example", full_name="Ada Office")
+    [event] = await world.approved(email="Mary@acme.example", full_name="Ada Mary")
     other_id = await twin(world)
     await world.db.execute(
-        sql("UPDATE identity SET lead_id = $1 WHERE value = 'office@acme.example'", "id"),
+        sql("UPDATE identity SET lead_id = $1 WHERE value = 'mary@acme.example'", "id"),
         id=other_id,
     )
 
