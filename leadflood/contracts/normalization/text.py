@@ -24,6 +24,8 @@ def clean_text(text: str) -> str:
 @lru_cache(maxsize=8192)
 def name_key(name: str) -> str:
     """Fold a person's name: no case, no accents, no punctuation, single spaces."""
+    if name.isascii() and name.replace(" ", "").isalpha():
+        return " ".join(name.casefold().split())
     folded = unicodedata.normalize("NFKD", clean_text(name)).casefold().translate(_BASE_LETTERS)
     letters = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
     return _SPACES.sub(" ", letters).strip()

@@ -7,6 +7,7 @@ from leadflood.domain.imports.rules.consent import ConsentReader
 from leadflood.domain.imports.rules.consent_addresses import addresses_in, list_addresses
 from leadflood.domain.imports.rules.row_marks import MarkReader
 from leadflood.domain.imports.rules.row_parser import find_fault, parse_row
+from leadflood.domain.imports.rules.shared_domains import DomainReader
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
@@ -20,6 +21,7 @@ class RowReader:
         self._plan = plan
         self._consent = ConsentReader(plan.headers, plan.fields, plan.defaults)
         self._marks = MarkReader(plan.fields)
+        self._domains = DomainReader()
 
     def read(self, record: Record) -> ImportRow | BadRow:
         """Read a row, or say why it cannot be used."""
@@ -46,7 +48,7 @@ class RowReader:
         tags, owner, notes = self._marks.read(record.cells)
         return msgspec.structs.replace(
             row,
-            notes=(*row.notes, *stated.notes, *notes),
+            notes=(*row.notes, *stated.notes, *notes, *self._domains.read(row)),
             values={**row.values, **rated},
             tags=tags,
             owner=owner,

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from leadflood.contracts.found_values import FoundValue
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.normalization.fields import field_of
 from leadflood.contracts.normalization.text import clean_text
@@ -62,13 +62,26 @@ def encode_value(raw: FoundValue) -> tuple[FoundValue, str] | None:
     """Bring a value into its one form and its stored text; None when nothing is left of it."""
     if raw.is_normal:
         return raw, _encode(raw.value).decode()
-    field = field_of(raw.field, raw.value)
-    value = read_value(field, raw.value)
+    read = _read_text if isinstance(raw.value, str) else _read
+    field, value, text = read(raw.field, raw.value)
     if value is None:
         return None
     is_normal = field is raw.field and value == raw.value and type(value) is type(raw.value)
     normal = raw if is_normal else msgspec.structs.replace(raw, field=field, value=value)
-    return normal, _encode(value).decode()
+    return normal, text
+
+
+def _read(field: FieldName, raw: Scalar) -> tuple[FieldName, Scalar | None, str]:
+    """Return the field and the one form of a value, and its stored text."""
+    field = field_of(field, raw)
+    value = read_value(field, raw)
+    return field, value, _encode(value).decode()
+
+
+@lru_cache(maxsize=16384)
+def _read_text(field: FieldName, raw: str) -> tuple[FieldName, Scalar | None, str]:
+    """Read a text; titles, companies and places come again and again."""
+    return _read(field, raw)
 
 
 @lru_cache(maxsize=8192)

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.domain.leads.repository.field_values import add_companies, insert_values
 from leadflood.domain.leads.repository.identity_keys import assign_keys, claim_keys, share_keys
@@ -55,14 +56,10 @@ async def upsert(
     """
     if not people:
         return ()
-    batch = _Batch(people, ids)
+    batch = await to_thread.run_sync(_Batch, people, ids.take(len(people)))
     held_by = await claim_keys(tx, batch.claims)
     await add_companies(tx, batch.prepared, now)
-    bearers = [
-        bearer_of(person, prepared.keys, own_id)
-        for person, prepared, own_id in zip(people, batch.prepared, batch.own_ids, strict=True)
-    ]
-    resolution = await resolve(tx, bearers, held_by)
+    resolution = await resolve(tx, batch.bearers, held_by)
     merged = await merge_known(tx, resolution, now)
     survivors = [resolution.find_known(own_id) for own_id in batch.own_ids]
     deleted = await find_deleted_ids(tx, [lead_id for lead_id in survivors if lead_id])
@@ -109,10 +106,14 @@ class _Place(msgspec.Struct, frozen=True):
 class _Batch:
     """People of one call, each with an id of their own; a key is claimed by the first."""
 
-    def __init__(self, people: Sequence[NewPerson], ids: Ids) -> None:
+    def __init__(self, people: Sequence[NewPerson], own_ids: Sequence[UUID]) -> None:
         self.people = people
         self.prepared = [prepare_values(person.values, keys_of(person)) for person in people]
-        self.own_ids = ids.take(len(people))
+        self.own_ids = own_ids
+        self.bearers = [
+            bearer_of(person, prepared.keys, own_id)
+            for person, prepared, own_id in zip(people, self.prepared, own_ids, strict=True)
+        ]
         self.claims: dict[IdentityKey, UUID] = {}
         for prepared, own_id in zip(self.prepared, self.own_ids, strict=True):
             for key in prepared.keys:
