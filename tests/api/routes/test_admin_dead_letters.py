@@ -192,13 +192,13 @@ async def find_two(stage: Any, item: Any) -> Any:
     value = FoundValue(
         field=FieldName.FIRST_NAME,
         value="Ann",
-        source=item.provider,
+        source=item.run.provider,
         method="people.search",
         observed_at=SystemClock().now(),
         confidence=0.7,
         evidence_hash="a page",
     )
-    people = tuple(FoundPerson(item.provider, uuid4().hex, (value,)) for _ in range(2))
+    people = tuple(FoundPerson(item.run.provider, uuid4().hex, (value,)) for _ in range(2))
     return Done(PeoplePage(people=people, total=2))
 
 
