@@ -17,7 +17,7 @@ from leadflood.domain.lead_views.service.exports import LeadExports
 from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.lead_views.service.pages import LeadPages
-from leadflood.domain.leads.service.creation import LeadCreation
+from leadflood.domain.leads.service.creation import LeadConsent, LeadCreation
 from leadflood.domain.leads.service.editing import LeadEditing
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.leads.service.merging import LeadMerging
@@ -64,7 +64,13 @@ def build_services(parts: ServiceParts) -> Services:
         runs=storage.runs,
         jobs=JobService(db, owners),
         leads=leads,
-        lead_creation=LeadCreation(storage.icps, messaging.opt_ins, storage.runs, ids, clock),
+        lead_creation=LeadCreation(
+            storage.icps,
+            LeadConsent(messaging.opt_ins, messaging.stated_consent),
+            storage.runs,
+            ids,
+            clock,
+        ),
         lead_editing=LeadEditing(ids, clock),
         lead_merging=LeadMerging(ids, clock),
         lead_owners=lead_owners,

@@ -296,3 +296,37 @@ async def test_no_text_breaks_a_batch(api: Client) -> None:
 
     assert answer.status == 200, answer.body
     assert answer.json["items"][-1]["outcome"] == "added"
+
+
+async def add_icp(api: Client) -> None:
+    icp = {"name": "Ops", "target": {"titles": ["COO"]}}
+    assert (await api.post("/v1/icps", icp)).status == 201
+
+
+async def test_who_said_no_when_a_lead_is_created_is_suppressed(api: Client) -> None:
+    await add_icp(api)
+    tag = a_tag()
+    body = {"email": f"ann@{tag}.example", "phone": "+4930123456", "optOut": ["email"]}
+
+    created = await api.post("/v1/leads", {**body, "sends": "never", "providers": []})
+
+    line = await find_line(api, f"ann@{tag}.example")
+    leads = (await api.get("/v1/suppressions?kind=lead")).json["data"]
+    assert created.status == 201, created.body
+    assert (line["reason"], line["source"]) == ("optOut: email", "api")
+    assert f"{created.json['leadId']} email" in {each["hint"] for each in leads}
+    assert await find_line(api, "+4930123456") is None
+
+
+async def test_a_no_counts_for_a_lead_that_is_known_already(api: Client) -> None:
+    await add_icp(api)
+    tag = a_tag()
+    body = {"email": f"ann@{tag}.example", "sends": "never", "providers": []}
+    await api.post("/v1/leads", body)
+
+    refused = await api.post("/v1/leads", {**body, "optOut": ["all"]})
+    unknown = await api.post("/v1/leads", {**body, "optOut": ["fax"]})
+
+    assert (refused.status, refused.json["code"]) == (409, "leads.lead.exists")
+    assert unknown.status == 422
+    assert await find_line(api, f"ann@{tag}.example") is not None

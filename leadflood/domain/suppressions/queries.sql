@@ -50,7 +50,7 @@ LIMIT :limit::int;
 -- Every address of leads that are not deleted, by the leads' ids.
 SELECT lead.id, ARRAY(
     SELECT DISTINCT field_value.value::jsonb #>> '{}' FROM field_value
-    WHERE field_value.subject_id = lead.id AND field_value.field IN ('email', 'phone')
+    WHERE field_value.subject_id = lead.id AND field_value.field IN ('email', 'phone', 'mobile_phone')
         AND field_value.value <> 'null') AS addresses
 FROM lead
 WHERE lead.id > :after::uuid AND lead.deleted_at IS NULL

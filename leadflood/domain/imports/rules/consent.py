@@ -33,8 +33,10 @@ _READ = frozenset(
         ColumnField.OPT_IN,
         ColumnField.CONTACT_STATUS,
         ColumnField.EMAIL_STATUS,
+        ColumnField.TAGS,
     }
 )
+_STATUSES = _READ - {ColumnField.OPT_OUT, ColumnField.OPT_IN}
 _UNDERSTOOD_SHARE = 0.6
 """So many of the first cells have to be understood before a header is believed."""
 _ALL = frozenset({OptOutChannel.ALL})
@@ -199,7 +201,7 @@ def _yes(
 
 def _refusal(column: ConsentColumn, text: str, reading: CellReading) -> Statement:
     channels = reading.channels or column.channels or _ALL
-    if column.field is ColumnField.EMAIL_STATUS or column.field is ColumnField.CONTACT_STATUS:
+    if column.field in _STATUSES:
         channels = reading.channels or _ALL
     return Statement(
         evidence=_evidence(column.header, text),

@@ -7,7 +7,7 @@ from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.phones import callable_number
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.imports.schemas.column_fields import ColumnField
-from leadflood.domain.imports.schemas.rows import Address
+from leadflood.domain.imports.schemas.rows import Address, ImportRow
 
 _CHANNELS = {
     FieldName.EMAIL: Channel.EMAIL,
@@ -19,10 +19,22 @@ _MOST = 20
 """So many addresses of one row at most."""
 
 
+def addresses_of(row: ImportRow) -> tuple[Address, ...]:
+    """Return every address that was read of a row."""
+    return tuple(
+        dict.fromkeys(
+            (channel, value)
+            for field, channel in _CHANNELS.items()
+            for value in (row.values.get(field), *row.others.get(field, ()))
+            if isinstance(value, str)
+        )
+    )[:_MOST]
+
+
 def list_addresses(
     fields: Sequence[ColumnField | None], cells: Sequence[str]
 ) -> tuple[Address, ...]:
-    """Return every address in the columns of addresses, in the order of the file."""
+    """Return every address in the columns of addresses of a row that cannot be used."""
     countries = (
         cell
         for field, cell in zip(fields, cells, strict=False)

@@ -15,7 +15,7 @@ from leadflood.domain.imports.schemas.column_fields import CONSENT_FIELDS, Colum
 from leadflood.domain.imports.schemas.columns import Column
 from leadflood.domain.imports.schemas.records import Record
 
-_STATUSES = frozenset({ColumnField.CONTACT_STATUS, ColumnField.EMAIL_STATUS})
+_STATUSES = frozenset({ColumnField.CONTACT_STATUS, ColumnField.EMAIL_STATUS, ColumnField.TAGS})
 _AGREEMENTS = frozenset({ColumnField.OPT_IN, ColumnField.OPT_IN_AT, ColumnField.OPT_IN_WORDING})
 
 

@@ -12,6 +12,13 @@ from leadflood.domain.imports.schemas.mappings import ImportMapping
 
 def fit_mapping(mapping: ImportMapping, columns: Sequence[Column]) -> ImportMapping:
     """Return a mapping with the names that these columns have, which may be written otherwise."""
+    ignored = {header_key(name) for name in mapping.ignore_consent_columns}
+    mapping = msgspec.structs.replace(
+        mapping,
+        ignore_consent_columns=tuple(
+            column.name for column in columns if header_key(column.name) in ignored
+        ),
+    )
     if mapping.columns is None:
         return mapping
     names = {header_key(name): name for name in mapping.columns}

@@ -4,13 +4,17 @@ import msgspec
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.consent import ConsentReader
-from leadflood.domain.imports.rules.consent_addresses import addresses_in, list_addresses
+from leadflood.domain.imports.rules.consent_addresses import (
+    addresses_in,
+    addresses_of,
+    list_addresses,
+)
 from leadflood.domain.imports.rules.row_marks import MarkReader
 from leadflood.domain.imports.rules.row_parser import find_fault, parse_row
 from leadflood.domain.imports.rules.shared_domains import DomainReader
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.records import Record
-from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
+from leadflood.domain.imports.schemas.rows import Address, BadRow, ImportRow
 
 
 class RowReader:
@@ -26,12 +30,9 @@ class RowReader:
     def read(self, record: Record) -> ImportRow | BadRow:
         """Read a row, or say why it cannot be used."""
         plan = self._plan
-        if find_fault(record, plan.fields) is not None:
-            stated = self._consent.read_broken(record.cells)
-            addresses = addresses_in(record.cells) if stated.statements else ()
-        else:
-            stated = self._consent.read(record.cells)
-            addresses = list_addresses(plan.fields, record.cells) if stated.statements else ()
+        is_broken = find_fault(record, plan.fields) is not None
+        read_consent = self._consent.read_broken if is_broken else self._consent.read
+        stated = read_consent(record.cells)
         row = parse_row(
             _without(record, stated.refused | self._marks.columns),
             plan.fields,
@@ -39,9 +40,11 @@ class RowReader:
             plan.order,
             self._currency,
         )
-        row = msgspec.structs.replace(
-            row, raw=record.cells, consent=stated.statements, addresses=addresses
-        )
+        row = msgspec.structs.replace(row, raw=record.cells, consent=stated.statements)
+        if stated.statements:
+            row = msgspec.structs.replace(
+                row, addresses=self._list_addresses(row, is_broken=is_broken)
+            )
         if isinstance(row, BadRow):
             return row
         rated = {} if stated.rated is None else {FieldName.EMAIL_STATUS: stated.rated.value}
@@ -53,6 +56,12 @@ class RowReader:
             tags=tags,
             owner=owner,
         )
+
+    def _list_addresses(self, row: ImportRow | BadRow, *, is_broken: bool) -> tuple[Address, ...]:
+        """Return whom a row names; where cells may have slipped, wherever they stand."""
+        if isinstance(row, ImportRow):
+            return addresses_of(row)
+        return addresses_in(row.raw) if is_broken else list_addresses(self._plan.fields, row.raw)
 
 
 def _without(record: Record, columns: frozenset[int]) -> Record:

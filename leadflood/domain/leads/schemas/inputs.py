@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.normalization.text import MAX_TEXT
+from leadflood.contracts.values import OptOutChannel
 
 
 class CreatedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -53,7 +54,10 @@ class LeadInput(
     Something that identifies the lead must be there: an e-mail, a LinkedIn address, a name with
     the company's domain, its name or a phone; of an organisation its domain, or its name with a
     city, a country or a phone. `opt_in` lists the channels the person has agreed to, each with what
-    proves it; of a channel that is named alone, the request itself is the evidence.
+    proves it; of a channel that is named alone, the request itself is the evidence. `opt_out` lists
+    what the person said no to: the addresses are suppressed, and the person is, at whichever
+    address of theirs is found later. It counts also where the lead is refused because it is known
+    already; then its addresses alone.
     """
 
     email: Text = ""
@@ -74,6 +78,7 @@ class LeadInput(
     company_country: Text = ""
     company_technologies: Annotated[tuple[Text, ...], msgspec.Meta(max_length=200)] = ()
     opt_in: OptIns = ()
+    opt_out: Annotated[tuple[OptOutChannel, ...], msgspec.Meta(max_length=10)] = ()
 
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]

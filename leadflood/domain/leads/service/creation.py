@@ -16,6 +16,7 @@ from leadflood.domain.leads.schemas.inputs import CreatedLead, LeadInput
 from leadflood.domain.leads.service.hidden_leads import HiddenLeadLimit
 from leadflood.domain.leads.service.insertion import (
     HIDDEN,
+    CreateResult,
     LeadRequest,
     Requester,
     create_leads,
@@ -54,14 +55,34 @@ class OptInRecorder(Protocol):
         """Record agreements; each comes as (lead, agreement, who recorded it)."""
 
 
+class OptOutRecorder(Protocol):
+    """Reads and keeps what the people of new leads said no to."""
+
+    def read_input(
+        self, given: LeadInput, values: Mapping[FieldName, object], by: str, /
+    ) -> tuple[Any, ...]:
+        """Read what a person with these values said no to."""
+
+    async def add(self, tx: Tx, refused: Sequence[tuple[UUID | None, Any]], /) -> None:
+        """Suppress people; each comes as (lead, what it said no to), None for a lead of before."""
+
+
+class LeadConsent(msgspec.Struct, frozen=True):
+    """Who reads and keeps what is said of consent with new leads."""
+
+    opt_ins: OptInRecorder
+    opt_outs: OptOutRecorder
+
+
 class LeadCreation:
     """The use case of creating leads, for many requests at once."""
 
     def __init__(
-        self, icps: IcpService, opt_ins: OptInRecorder, runs: RunService, ids: Ids, clock: Clock
+        self, icps: IcpService, consent: LeadConsent, runs: RunService, ids: Ids, clock: Clock
     ) -> None:
         self._icps = icps
-        self._opt_ins = opt_ins
+        self._opt_ins = consent.opt_ins
+        self._opt_outs = consent.opt_outs
         self._runs = runs
         self._ids = ids
         self._clock = clock
@@ -79,6 +100,7 @@ class LeadCreation:
             providers=order.providers,
             cap_micros=order.cap_micros,
             opt_ins=self._opt_ins.read_input(order.input, values),
+            opt_outs=self._opt_outs.read_input(order.input, values, order.requester.by),
             requester=order.requester,
         )
 
@@ -117,6 +139,7 @@ class LeadCreation:
                 self._hidden.record(request.requester.visibility)
         made = await self._start(publication, created)
         await self._record_opt_ins(publication.tx, created)
+        await self._record_opt_outs(publication.tx, requests, results)
         return [
             made[result.lead_id] if isinstance(result, LeadCreated) else result
             for result in results
@@ -144,6 +167,19 @@ class LeadCreation:
             event.lead_id: CreatedLead(lead_id=event.lead_id, job_id=job_id, run_id=run_id)
             for (_, event), run_id, job_id in zip(created, run_ids, job_ids, strict=True)
         }
+
+    async def _record_opt_outs(
+        self, tx: Tx, requests: Sequence[LeadRequest], results: Sequence[CreateResult]
+    ) -> None:
+        """Suppress who said no, the person where the lead is new, the addresses in any case."""
+        refused = [
+            (result.lead_id if isinstance(result, LeadCreated) else None, opt_out)
+            for request, result in zip(requests, results, strict=True)
+            if result is not None
+            for opt_out in request.opt_outs
+        ]
+        if refused:
+            await self._opt_outs.add(tx, refused)
 
     async def _record_opt_ins(
         self, tx: Tx, created: Sequence[tuple[LeadRequest, LeadCreated]]

@@ -64,7 +64,7 @@ class LeadRequest(msgspec.Struct, frozen=True, kw_only=True):
     - `prepared`: the values of the person, with their identity keys.
     - `icp_id`: the ICP version to score for; None: the newest.
     - `sends`, `providers`, `cap_micros`: what its run may do; None: all, and the default cap.
-    - `opt_ins`: the person's agreements, as the opt-in service has read them.
+    - `opt_ins`, `opt_outs`: what the person agreed and said no to, as those who keep it read it.
     """
 
     prepared: PreparedValues
@@ -73,6 +73,7 @@ class LeadRequest(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] | None = None
     cap_micros: int | None = None
     opt_ins: tuple[Any, ...] = ()
+    opt_outs: tuple[Any, ...] = ()
     requester: Requester = Requester()
 
 

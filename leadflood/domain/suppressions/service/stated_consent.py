@@ -4,7 +4,7 @@ A no stops the addresses that were named with it, and the person: whichever addr
 found later, it is on the list too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,8 @@ import msgspec
 
 from leadflood.contracts.addresses import mask_address
 from leadflood.contracts.normalization.mailboxes import contact_key
-from leadflood.contracts.values import Channel, OptOutChannel
+from leadflood.contracts.values import Channel, FieldName, OptOutChannel
+from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher, lead_value
@@ -23,6 +24,11 @@ from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
 
+_ADDRESSES = {
+    FieldName.EMAIL: Channel.EMAIL,
+    FieldName.PHONE: Channel.WHATSAPP,
+    FieldName.MOBILE_PHONE: Channel.WHATSAPP,
+}
 _NUMBERS = (Channel.WHATSAPP, Channel.SMS)
 CHANNELS = {
     OptOutChannel.EMAIL: (Channel.EMAIL,),
@@ -94,6 +100,35 @@ class StatedConsent:
                 hint=hint,
                 origin=origin,
             )
+
+    def read_input(
+        self, lead: LeadInput, values: Mapping[FieldName, object], by: str
+    ) -> tuple[StatedOptOut, ...]:
+        """Read what a lead to be, whose canonical values these are, said no to."""
+        if not lead.opt_out:
+            return ()
+        addresses = [
+            (channel, str(values[field]))
+            for field, channel in _ADDRESSES.items()
+            if field in values
+        ]
+        return (
+            StatedOptOut(
+                channels=frozenset(lead.opt_out),
+                lead_id=None,
+                addresses=addresses,
+                reason=f"optOut: {', '.join(lead.opt_out)}",
+                source="api",
+                by=by,
+            ),
+        )
+
+    async def add(self, tx: Tx, refused: Sequence[tuple[UUID | None, StatedOptOut]]) -> None:
+        """Suppress people; each comes as (lead, no), None for a lead that may not be named."""
+        await self.suppress(
+            tx,
+            [msgspec.structs.replace(opt_out, lead_id=lead_id) for lead_id, opt_out in refused],
+        )
 
     async def agree(self, tx: Tx, opt_ins: Sequence[StatedOptIn]) -> int:
         """Write each yes that is not on record already; return how many there were.

@@ -385,6 +385,21 @@ def test_every_address_of_a_row_is_meant() -> None:
     }
 
 
+def test_the_numbers_of_a_row_are_read_as_its_values_are() -> None:
+    file = read("Name,Country,Mobile,Phone,DNC", "Ann Lee,DE,0151 23456789,030 123456,1")
+
+    assert set(file.rows[0].addresses) == {
+        (Channel.WHATSAPP, "+4915123456789"),
+        (Channel.WHATSAPP, "+4930123456"),
+    }
+
+
+def test_a_tag_says_no() -> None:
+    file = read("email,Tags", 'ann@a.example,"vip, do not contact"', "bob@b.example,vip")
+
+    assert marked(file) == {"ann@a.example"}
+
+
 def test_an_agreement_keeps_its_words_and_its_time() -> None:
     file = read(
         "email,Opt-in,Opt-in date,Consent text",
