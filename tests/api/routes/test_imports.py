@@ -1210,3 +1210,63 @@ async def test_an_external_id_is_one_lead_s_alone_in_its_source(api: Client) -> 
     assert (first["counts"]["created"], first["counts"]["duplicate"]) == (2, 1)
     assert (again["counts"]["created"], again["counts"]["updated"]) == (0, 2)
     assert other["counts"]["created"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "values"),
+    [
+        (
+            "k10_dutch",
+            "sanne@k10a-{tag}.nl",
+            {
+                "last_name": "de Vries",
+                "title": "Operationeel directeur",
+                "company_name": "Dutch A",
+                "country": "NL",
+                "phone": "+31201234567",
+            },
+        ),
+        (
+            "k10_google_contacts",
+            "ada@k10c-{tag}.com",
+            {"title": "COO", "company_name": "Goog A", "phone": "+49301234567"},
+        ),
+        (
+            "k10_japanese_refused",
+            "taro@k10e-{tag}.jp",
+            {"full_name": "山田 太郎", "company_name": "株式会社A"},
+        ),
+        (
+            "k10_salesforce_report",
+            "ada@k10b-{tag}.com",
+            {"title": "COO", "company_name": "Sfdc A", "country": "DE", "company_size": 250},
+        ),
+        ("k11_title_is_salutation", "sal@k11a-{tag}.com", {"title": "COO", "first_name": "Sal"}),
+    ],
+)
+async def test_a_messy_file_is_imported_with_what_it_says(
+    api: Client, name: str, address: str, values: dict[str, Any]
+) -> None:
+    tag = unique_tag()
+    text = (DATA / f"{name}.csv").read_text("utf-8").replace("t0", tag)
+
+    completed = await import_file(api, text.encode(), enrich=False)
+
+    lead = await find_lead(api, address.format(tag=tag))
+    assert completed["counts"]["bad"] == 0
+    assert {field: lead["values"].get(field) for field in values} == values
+
+
+async def test_a_file_without_known_headers_is_mapped_by_hand(api: Client) -> None:
+    tag = unique_tag()
+    staged = await upload(api, f"Ada Low;a@{tag}.com;Acme\nBo Hi;b@{tag}.com;Beta\n".encode())
+    columns = {"column 1": "full_name", "column 2": "email", "column 3": "company_name"}
+    await set_mapping(api, staged, columns=columns, enrich=False)
+
+    await api.post(f"/v1/imports/{staged['id']}/start")
+    completed = await wait_for_end(api, staged)
+
+    assert staged["warnings"][0].startswith("no row names the columns")
+    assert [column["looksLike"] for column in staged["columns"]] == ["name", "email", None]
+    assert completed["counts"]["created"] == 2
+    assert (await find_lead(api, f"a@{tag}.com"))["values"]["company_name"] == "Acme"

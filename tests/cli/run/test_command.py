@@ -407,6 +407,29 @@ def test_a_budget_is_read_to_the_micro_unit() -> None:
     assert parse_budget("0") == 0
 
 
+def test_a_person_says_what_columns_hold(cli: Cli, output: Path, tmp_path: Path) -> None:
+    people = write_lines(tmp_path / "people.csv", ["Ada Low;Gondor;ada@x.com", "Bo Hi;;bo@x.com"])
+    firms = write_lines(tmp_path / "firms.csv", ["Name,Website,Country", "Acme,other.com,DE"])
+    words = ("run", "--dry-run", "--json", "--icp", EXAMPLE_ICP, "--output", output, "--input")
+
+    guessed = cli(*words, people)
+    chosen = cli(*words, people, "--column", "column 1=full_name", "--column", "column 2=country")
+    companies = cli(*words, firms, "--subject", "companies")
+    wrong = cli(*words, people, "--column", "column 9=email")
+    no_field = cli(*words, people, "--column", "column 1=shoe")
+
+    assert guessed.json["input"]["columns"]["column 1"] is None
+    assert "column 'column 1' is not read, and its cells look like names" in guessed.err
+    columns = chosen.json["input"]["columns"]
+    assert list(columns.values()) == ["full_name", "country", "email"]
+    assert chosen.json["input"]["rows"] == 2
+    assert "country: 1 of 1 not understood, such as 'Gondor'" in chosen.err
+    assert companies.json["input"]["columns"]["Name"] == "company_name"
+    assert (wrong.code, no_field.code) == (1, 2)
+    assert "the file has no such column" in wrong.err
+    assert "write Name=field" in no_field.err
+
+
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
 def test_a_cell_that_would_be_computed_is_made_harmless(cell: str) -> None:
     assert neutral(cell) == f"'{cell}"

@@ -102,13 +102,15 @@ def read_order(columns: Sequence[ReadColumn]) -> list[int]:
 def warn_of_columns(headers: Sequence[str], columns: Sequence[ReadColumn]) -> list[str]:
     """Return what was decided about columns and may be wrong, in words."""
     warnings = [column.warning for column in columns if column.warning is not None]
-    warnings += _warn_of_doubles(headers, columns)
-    return warnings + [
-        f"column {header!r} is not read, and its cells look like {_NAMED_KINDS[column.kind]}:"
-        " map it, or leave it out"
-        for header, column in zip(headers, columns, strict=True)
-        if column.field is None and not column.is_known and column.kind in _PERSONAL
-    ]
+    return warnings + _warn_of_doubles(headers, columns)
+
+
+def warn_of_unread(name: str, kind: CellKind) -> list[str]:
+    """Return that an unknown column is not read, if its cells look like a person's."""
+    if kind not in _PERSONAL:
+        return []
+    what = _NAMED_KINDS[kind]
+    return [f"column {name!r} is not read, and its cells look like {what}: map it, or leave it out"]
 
 
 def _warn_of_doubles(headers: Sequence[str], columns: Sequence[ReadColumn]) -> list[str]:

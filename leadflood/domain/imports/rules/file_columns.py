@@ -57,7 +57,16 @@ def describe_columns(file: CsvFile) -> FileColumns:
     warnings = [_NO_HEADER] if not any(file.headers) else []
     warnings += warn_of_columns(names, read)
     warnings += [warning for warning in [guess.warning()] if warning is not None]
-    return FileColumns(columns=columns, subject=guess.subject, warnings=tuple(warnings))
+    return FileColumns(
+        columns=columns,
+        subject=guess.subject,
+        warnings=tuple(warnings),
+        unknown=tuple(
+            index
+            for index, column in enumerate(read)
+            if column.field is None and not column.is_known
+        ),
+    )
 
 
 def name_columns(headers: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from leadflood.domain.imports.rules.mapping_check import map_columns, order_colu
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
 from leadflood.domain.imports.rules.row_reader import RowReader
 from leadflood.domain.imports.rules.table_file import open_table_file
+from leadflood.domain.imports.rules.unread_columns import UnreadColumns
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Column, ColumnChoice
 from leadflood.domain.imports.schemas.mappings import ImportPlan
@@ -29,7 +30,8 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
     bad_rows: list[BadRow] = []
     with open_table_file(io.BytesIO(raw), sheet) as file:
         described = describe_columns(file)
-        records = list(file.records)
+        unread = UnreadColumns(described)
+        records = list(unread.watch(file.records))
         scan = ConsentScan(described.columns)
         for record in records:
             scan.look_at(record)
@@ -49,7 +51,7 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
         fields=fields,
         subject=choice.subject or described.subject,
         notes=summarize_notes(count_notes((), rows), columns, fields),
-        warnings=(*file.format.warnings, *described.warnings),
+        warnings=(*file.format.warnings, *described.warnings, *unread.warnings()),
         encoding=file.format.encoding,
         delimiter=file.format.delimiter,
         sheet=file.format.sheet,

@@ -67,8 +67,12 @@ class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileColumns(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns of a file, what its rows are, and what was guessed and may be wrong."""
+    """The columns of a file, what its rows are, and what was guessed and may be wrong.
+
+    `unknown` are the places of columns whose headers nobody knows, and that are not read.
+    """
 
     columns: tuple[Column, ...]
     subject: Subject
     warnings: tuple[str, ...] = ()
+    unknown: tuple[int, ...] = ()

@@ -24,6 +24,7 @@ from leadflood.domain.imports.rules.csv_reader import CsvFormat
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.file_kind import is_workbook
 from leadflood.domain.imports.rules.table_file import open_table_file
+from leadflood.domain.imports.rules.unread_columns import UnreadColumns
 from leadflood.domain.imports.schemas.columns import FileColumns
 from leadflood.domain.imports.schemas.mappings import Importer
 from leadflood.domain.imports.schemas.records import Record
@@ -208,13 +209,18 @@ def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
     with open_table_file(upload.file, upload.sheet) as file:
         columns = describe_columns(file)
         odd_rows, scan = OddRows(len(file.headers)), ConsentScan(columns.columns)
-        records = scan.watch(odd_rows.watch(file.records))
+        unread = UnreadColumns(columns)
+        records = unread.watch(scan.watch(odd_rows.watch(file.records)))
         good_count, bad_count = _write_rows(records, target)
         target.seek(0)
         return ReadFile(
             upload=upload,
             format=file.format,
-            columns=msgspec.structs.replace(columns, columns=scan.describe()),
+            columns=msgspec.structs.replace(
+                columns,
+                columns=scan.describe(),
+                warnings=(*columns.warnings, *unread.warnings()),
+            ),
             skipped_lines=file.skipped_lines,
             good_count=good_count,
             bad_count=bad_count,

@@ -294,17 +294,19 @@ def test_a_name_is_what_the_names_beside_it_leave(text: str, fields: list[str]) 
 
 
 def test_unread_columns_with_cells_of_persons_are_warned_of() -> None:
-    text = "Email,Xyz,Abc,Owner\na@b.com,Ada Low,x@y.com,o@us.com\nc@d.com,Bo Hi,z@y.com,o@us.com\n"
+    head = "Email,Xyz,Abc,Owner,Fgh,Late\n"
+    lines = [f"a{n}@b.com,Ada Low,x{n}@y.com,o@us.com,7,\n" for n in range(100)]
+    late = "c@d.com,Bo Hi,z@y.com,o@us.com,,+49 30 1234567\n"
 
-    assert columns_of(text).warnings == (
-        (
-            "column 'Xyz' is not read, and its cells look like names of persons:"
-            " map it, or leave it out"
-        ),
-        (
-            "column 'Abc' is not read, and its cells look like e-mail addresses:"
-            " map it, or leave it out"
-        ),
+    file = read_csv(f"{head}{''.join(lines)}{late}".encode())
+
+    assert file.warnings == tuple(
+        f"column {name!r} is not read, and its cells look like {what}: map it, or leave it out"
+        for name, what in [
+            ("Xyz", "names of persons"),
+            ("Abc", "e-mail addresses"),
+            ("Late", "phone numbers"),
+        ]
     )
 
 
