@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 import msgspec
 
-from leadflood.contracts.csv_safety import MARK, restore
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.domain.imports.rules.csv_records import Dialect, read_records, require_rows
 from leadflood.domain.imports.rules.csv_sniffer import SAMPLE_ROWS, sniff
@@ -87,11 +86,11 @@ def open_table(records: Iterator[Record], dialect: Dialect, format_: CsvFormat) 
     if dialect.header_line:
         for record in records:
             if record.number >= dialect.header_line:
-                headers = tuple(clean_text(restore(cell.strip('" '))) for cell in record.cells)
+                headers = tuple(clean_text(cell.strip('" ')) for cell in record.cells)
                 break
             before.append(record)
     _require_narrow(len(headers))
-    named = name_parts(map(_unmark, records), headers)
+    named = name_parts(records, headers)
     sample = tuple(itertools.islice(named, SAMPLE_ROWS))
     headers += ("",) * _count_empty_behind(sample, len(headers))
     if not dialect.header_line:
@@ -110,13 +109,6 @@ def _count_empty_behind(sample: Sequence[Record], width: int) -> int:
     surplus = [len(record.cells) - width for record in sample if not any(record.cells[width:])]
     usual = Counter(surplus).most_common(1)[0][0] if surplus else 0
     return max(usual, 0) if 2 * len(surplus) > len(sample) else 0
-
-
-def _unmark(record: Record) -> Record:
-    """Return a row without the marks that keep a spreadsheet from running its cells."""
-    if not any(MARK in cell for cell in record.cells):
-        return record
-    return msgspec.structs.replace(record, cells=tuple(map(restore, record.cells)))
 
 
 def _require_narrow(column_count: int) -> None:

@@ -1,4 +1,4 @@
-"""Exports of ours that come back: known by their headers, their guarding apostrophes taken off."""
+"""Files of ours that come back: known by their headers, their guarding apostrophes taken off."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,10 @@ _READ = {
     OWNER_EMAIL: ColumnField.OWNER,
 }
 _HEADERS = frozenset({*_READ, *ATTRIBUTES})
+_BAD_ROWS = ("line", "reason")
+"""What stands before the columns of a file of bad rows."""
+_SCORED = frozenset({"why", "found_full_name", "lead_id"})
+"""Some of the columns that `leadflood run` adds to a file."""
 
 
 def is_own_export(headers: Sequence[str]) -> bool:
@@ -29,14 +33,20 @@ def own_fields(headers: Sequence[str]) -> tuple[ColumnField | None, ...]:
 
 
 def restore_cells(file: CsvFile) -> CsvFile:
-    """Return a CSV with the cells that an export of ours has guarded as they were.
+    """Return a CSV of ours with the cells that it guards as they were.
 
-    In any other file an apostrophe is one.
+    Exports are ours, bad rows, and what `leadflood run` writes; in any other file an apostrophe
+    is one.
     """
-    if not is_own_export(file.headers):
+    headers = file.headers
+    is_ours = is_own_export(headers) or headers[:2] == _BAD_ROWS or _SCORED.issubset(headers)
+    if not is_ours:
         return file
     return msgspec.structs.replace(
-        file, sample=tuple(map(_restore, file.sample)), records=map(_restore, file.records)
+        file,
+        headers=tuple(map(restore, headers)),
+        sample=tuple(map(_restore, file.sample)),
+        records=map(_restore, file.records),
     )
 
 
