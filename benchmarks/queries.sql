@@ -67,7 +67,7 @@ SELECT (SELECT count(*) FROM enrichment WHERE run_id = ANY (:run_ids::uuid[]) AN
           WHERE record.run_id = ANY (:run_ids::uuid[]) AND lead.merged_into IS NOT NULL)
        + count(*) FILTER (
            WHERE score.band <> 'HIGH'
-              OR message.state IN ('waiting', 'needs_data', 'not_wanted')
+              OR message.state IN ('waiting', 'needs_data', 'not_wanted', 'already_written')
               OR intent.state IN ('accepted', 'refused', 'unknown', 'cancelled')) AS final,
        count(*) FILTER (WHERE score.band = 'HIGH') AS high,
        count(intent.id) AS intended,

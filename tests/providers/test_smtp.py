@@ -2,7 +2,7 @@ import asyncio
 import email
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
@@ -11,7 +11,6 @@ from uuid import UUID
 
 import anyio
 import pytest
-from aiosmtpd import smtp as aiosmtpd
 from hypothesis import Phase, given, settings, strategies as st
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
@@ -26,6 +25,7 @@ from typing_extensions import override
 
 from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
+from tests.support.mail_server import Sink, mail_server
 from tests.support.tapes import SAMPLES, never_answer, raw_server
 
 CONFORMANCE = Samples(not_over_http="it speaks SMTP: this module holds it to the same")
@@ -50,70 +50,6 @@ def a_message(**over: Any) -> OutgoingMessage:
         "unsubscribe_mailto": "unsub+9b1f@example.com",
     }
     return OutgoingMessage(**{**values, **over})
-
-
-class Sink:
-    """A real server's handler that keeps what it got and answers as the test says."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, list[str], EmailMessage]] = []
-        self.sessions: set[int] = set()
-        self.greeted: set[int] = set()
-        self.recipients: list[str] = []
-        self.most = 1_000
-        self.say: dict[str, str] = {}
-
-    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
-        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
-    ) -> list[str]:
-        del server, envelope
-        if len(self.greeted) >= self.most:
-            return ["421 4.7.0 Too many connections from your host"]
-        self.greeted.add(id(session))
-        session.host_name = hostname
-        return responses
-
-    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
-        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        del server, session, options
-        envelope.mail_from = address
-        return self.say.get("MAIL", "250 OK")
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
-        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        del server, session, options
-        self.recipients.append(address)
-        if "RCPT" not in self.say:
-            envelope.rcpt_tos.append(address)
-        return self.say.get("RCPT", "250 2.1.5 OK")
-
-    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
-        self, server: aiosmtpd.SMTP, session: aiosmtpd.Session, envelope: aiosmtpd.Envelope
-    ) -> str:
-        del server
-        if "DATA" in self.say:
-            return self.say["DATA"]
-        raw = envelope.content
-        assert isinstance(raw, bytes)
-        self.sessions.add(id(session))
-        mail = email.message_from_bytes(raw, policy=policy.SMTP)
-        self.got.append((str(envelope.mail_from), envelope.rcpt_tos, mail))
-        return "250 2.0.0 queued as 4711"
-
-
-@asynccontextmanager
-async def mail_server(sink: Sink) -> AsyncIterator[int]:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: aiosmtpd.SMTP(sink, hostname="sink.example.com", loop=loop), "127.0.0.1", 0
-    )
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 Make = Callable[..., Smtp]

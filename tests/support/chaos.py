@@ -21,6 +21,7 @@ from uuid import UUID
 import anyio
 import msgspec
 from leadflood.app import open_storage
+from leadflood.contracts.normalization.mailboxes import contact_key
 from leadflood.contracts.values import Channel
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
@@ -104,7 +105,7 @@ UNFINISHED = Query(
         (enrichment.state = 'FAILED' AND enrichment.code IS NOT NULL)
         OR (enrichment.state = 'COMPLETED' AND (
             score.band IN ('LOW', 'MEDIUM')
-            OR message.state IN ('waiting', 'needs_data', 'not_wanted')
+            OR message.state IN ('waiting', 'needs_data', 'not_wanted', 'already_written')
             OR intent.state IN ('accepted', 'refused', 'unknown', 'cancelled'))),
         false)
     """,
@@ -574,6 +575,11 @@ def _wrong_sends(
 ) -> Iterable[str]:
     """Yield sends that are doubled, lost, or unknown without a reason."""
     yield from (f"arrived {mail.count} times: {mail}" for mail in arrived if mail.count != 1)
+    yield from (
+        f"{count} first messages to {contact}"
+        for contact, count in count_by_contact(arrived).items()
+        if count > 1
+    )
     keys = {mail.key for mail in arrived if mail.provider == "smtp"}
     phones = {_digits(mail.recipient) for mail in arrived if mail.provider == "trengo"}
     for row in intents:
@@ -583,6 +589,15 @@ def _wrong_sends(
             yield f"{problem}: {dict(row.items())}"
     references = {row["reference"] for row in intents}
     yield from (f"sent without an intent: {key}" for key in keys - references)
+
+
+def count_by_contact(arrived: Sequence[DeliveredMessage]) -> Counter[str]:
+    """Count what arrived by mailbox, however it is spelled, and by phone."""
+    counts = Counter[str]()
+    for mail in arrived:
+        channel = Channel.EMAIL if mail.provider == "smtp" else Channel.WHATSAPP
+        counts[contact_key(channel, mail.recipient)] += mail.count
+    return counts
 
 
 def _wrong_intent(field: ChaosField, row: Any, *, is_mail: bool, has_arrived: bool) -> str:
