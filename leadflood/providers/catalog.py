@@ -1,6 +1,6 @@
 """The catalog: every provider, one line each; everything else that knows providers reads it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,10 +22,14 @@ Factory = Callable[[ProviderSettings, Gate, Http, Clock], Any]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A provider's card and how to build its adapter."""
+    """A provider's card and how to build its adapter.
+
+    `list_missing` names the settings that it needs beside the card's secrets.
+    """
 
     spec: ProviderSpec
     build: Factory
+    list_missing: Callable[[ProviderSettings], Sequence[str]] = lambda _settings: ()
 
 
 CATALOG: dict[str, Entry] = {
@@ -36,7 +40,7 @@ CATALOG: dict[str, Entry] = {
         Entry(pdl.SPEC, pdl.Pdl),
         Entry(openai.SPEC, openai.OpenAi),
         Entry(trengo.SPEC, trengo.Trengo),
-        Entry(smtp.SPEC, smtp.Smtp),
+        Entry(smtp.SPEC, smtp.Smtp, smtp.list_missing),
     )
 }
 """In the order in which they are asked where nothing else is set."""
@@ -69,17 +73,18 @@ def list_missing_senders(settings: Mapping[str, ProviderSettings]) -> dict[Chann
     """Return the setting to make for each channel that no configured provider sends on."""
     senders = {channel: list_senders(channel) for channel in Channel}
     return {
-        channel: f"providers.{names[0]}.{_list_missing(names[0], settings)[0]}"
+        channel: f"providers.{names[0]}.{list_missing(names[0], settings)[0]}"
         for channel, names in senders.items()
         if names and not any(is_configured(name, settings) for name in names)
     }
 
 
-def _list_missing(name: str, settings: Mapping[str, ProviderSettings]) -> list[str]:
+def list_missing(name: str, settings: Mapping[str, ProviderSettings]) -> Sequence[str]:
     """List the keys of a provider's section without which it is not asked."""
-    provider, secrets = settings[name], CATALOG[name].spec.secrets
-    switch = [] if provider.enabled else ["enabled"]
-    return switch + [secret for secret in secrets if not getattr(provider, secret, "")]
+    provider, entry = settings[name], CATALOG[name]
+    switch = () if provider.enabled else ("enabled",)
+    secrets = tuple(key for key in entry.spec.secrets if not getattr(provider, key, ""))
+    return (*switch, *secrets, *entry.list_missing(provider))
 
 
 def credits_of(spec: ProviderSpec, port: type) -> Decimal:
@@ -94,7 +99,7 @@ def is_paid_per_lead(spec: ProviderSpec) -> bool:
 
 def is_configured(name: str, settings: Mapping[str, ProviderSettings]) -> bool:
     """Whether a provider is enabled and has its secrets."""
-    return not _list_missing(name, settings)
+    return not list_missing(name, settings)
 
 
 def list_unpriced(settings: Mapping[str, ProviderSettings]) -> list[str]:

@@ -99,6 +99,16 @@ _NOBODY = re.compile(
 )
 
 
+def list_missing(settings: ProviderSettings) -> tuple[str, ...]:
+    """List what a user in the server's address needs besides; a relay without one needs nothing."""
+    try:
+        parts = urlsplit(settings.base_url)
+    except ValueError:
+        return ()
+    has_password = settings.api_key or parts.password
+    return () if has_password or not parts.username else ("api_key",)
+
+
 class _Server(msgspec.Struct, frozen=True):
     host: str
     port: int

@@ -20,6 +20,7 @@ from leadflood.engine.clock import ManualClock, SystemClock
 from leadflood.engine.errors import Invalid, NotConfigured, Throttled, Transient, Unsure
 from leadflood.engine.net.calls import Call, Http, Prepare, Reply, Send, Unreached
 from leadflood.engine.text import one_line
+from leadflood.providers import catalog
 from leadflood.providers.smtp import Smtp, build_mail, classify
 from typing_extensions import override
 
@@ -71,6 +72,27 @@ async def make(gate: DirectGate, http: Http) -> AsyncIterator[Make]:
     yield build
     for smtp in senders:
         await smtp.aclose()
+
+
+@pytest.mark.parametrize(
+    ("base_url", "api_key", "missing"),
+    [
+        ("smtp://relay.internal:25", "", {}),
+        ("smtp://me@host:587", "k", {}),
+        ("smtp://me:k@host:587", "", {}),
+        ("", "", {Channel.EMAIL: "providers.smtp.base_url"}),
+        ("smtp://me@host:587", "", {Channel.EMAIL: "providers.smtp.api_key"}),
+        ("smtp://[broken", "", {}),
+    ],
+)
+def test_a_relay_that_asks_for_no_password_needs_no_key(
+    base_url: str, api_key: str, missing: dict[Channel, str]
+) -> None:
+    settings = {name: ProviderSettings() for name in catalog.CATALOG}
+    settings["smtp"] = ProviderSettings(base_url=base_url, api_key=api_key)
+    settings["trengo"] = ProviderSettings(api_key="k", extra={"channel_id": 1})
+
+    assert catalog.list_missing_senders(settings) == missing
 
 
 async def test_a_mail_arrives_whole_and_once(make: Make, gate: DirectGate) -> None:

@@ -87,10 +87,8 @@ def _check_provider(settings: Settings, name: str) -> DoctorCheck:
     if not provider.enabled:
         return passed(title, "disabled in the settings")
     if not catalog.is_configured(name, settings.providers):
-        missing = [secret for secret in spec.secrets if not getattr(provider, secret, "")]
-        names = ", ".join(
-            f"LEADFLOOD_PROVIDERS__{name.upper()}__{secret.upper()}" for secret in missing
-        )
+        missing = catalog.list_missing(name, settings.providers)
+        names = ", ".join(f"LEADFLOOD_PROVIDERS__{name.upper()}__{key.upper()}" for key in missing)
         return warning(title, "not configured: it is not called", f"set {names} to use it")
     if name in catalog.list_unpriced(settings.providers):
         return warning(

@@ -27,6 +27,8 @@ SELECT
         AS needs_data,
     (SELECT count(*) FROM message WHERE run_id = :run_id::uuid AND state = 'not_wanted')
         AS not_wanted,
+    (SELECT count(*) FROM message WHERE run_id = :run_id::uuid AND state = 'already_written')
+        AS already_written,
     (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid) AS intended,
     (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'ready') AS ready,
     (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'sending') AS sending,

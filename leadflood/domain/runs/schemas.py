@@ -90,6 +90,7 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     waiting: int
     needs_data: int
     not_wanted: int
+    already_written: int
     intended: int
     ready: int
     sending: int

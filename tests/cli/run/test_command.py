@@ -124,6 +124,22 @@ def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Pa
     assert jane["found_full_name"] == "Jane Doe"
 
 
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [("k02_same_file_again", 1), ("k03_role_mailbox", 3), ("k15_plus_tag_after_suppress", 1)],
+)
+def test_a_file_run_again_scores_everybody_and_writes_to_nobody(
+    cli: Cli, output: Path, on_database: OnDatabase, file: str, rows: int
+) -> None:
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV_DATA / f"{file}.csv", "--output", output)
+
+    results = [cli(*words, "--json") for _ in range(2)]
+
+    assert [result.code for result in results] == [0, 0]
+    assert len(rows_of(output)) == rows
+    assert count_of(on_database, "intent") == 0
+
+
 def test_how_the_file_was_understood_is_shown(cli: Cli, output: Path) -> None:
     input_file = CSV_DATA / "linkedin_connections_notes.csv"
 

@@ -59,3 +59,24 @@ def test_nobody_is_written_to_at_an_address_of_nobody_that_no_person_has_typed(
     choice = choose_channel(fields, may_whatsapp=False, is_typed=is_typed)
 
     assert (choice.channel, choice.reason) == (None if reason else Channel.EMAIL, reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "has_verifier", "reason"),
+    [
+        (None, False, "email.no_verifier"),
+        ("unknown", False, "email.no_verifier"),
+        ("invalid", False, "email.not_verified:invalid"),
+        (None, True, "email.not_verified:unknown"),
+    ],
+)
+def test_that_nobody_verifies_addresses_is_said(
+    status: str | None, *, has_verifier: bool, reason: str
+) -> None:
+    fields: dict[FieldName, str] = {FieldName.EMAIL: "ada@acme.example"}
+    if status is not None:
+        fields[FieldName.EMAIL_STATUS] = status
+
+    choice = choose_channel(fields, may_whatsapp=False, has_verifier=has_verifier)
+
+    assert choice == ChannelChoice(None, reason=reason)
