@@ -67,6 +67,7 @@ SUITES = {
     "tests/api/test_own_lead_changes.py": "visibility, every change of a lead",
     "tests/api/test_own_bulk_actions.py": "visibility, actions on many leads",
     "tests/api/test_own_messages.py": "visibility, messages and jobs",
+    "tests/api/test_written_once.py": "whatever brings people, to a mail server",
     "tests/api/http/test_request_path.py": "the modules that a request enters",
     "tests/api/http/test_tracing.py": "one trace from request to provider",
     # several parts together

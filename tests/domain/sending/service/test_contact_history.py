@@ -10,6 +10,7 @@ from leadflood.contracts.errors import ProviderRefused
 from leadflood.contracts.ports.sender import Receipt
 from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.service import withdrawal
 from leadflood.domain.leads.service.editing import LeadEditing
 from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.domain.messages.schemas import Decider, MessageState, MessageView
@@ -295,6 +296,28 @@ async def test_after_an_undone_merge_each_has_its_own_past_but_for_the_mailbox(
     await unmerge(world, younger)
 
     assert isinstance(await asked(world, to_younger), Allow if is_to_older else Deny)
+
+
+@pytest.mark.parametrize("was_sent", [True, False])
+async def test_an_undone_import_forgets_no_mailbox_and_frees_one_that_got_nothing(
+    world: World, *, was_sent: bool
+) -> None:
+    lead_id = await world.lead()
+    first = await ready(world, lead_id)
+    if was_sent:
+        await sent(world, first)
+    async with world.db.transaction() as tx:
+        await withdrawal.delete_leads(tx, {lead_id})
+
+    later = await world.drafted([await world.lead()], await world.run(), await world.icp())
+
+    assert isinstance(later[0], MessageApproved) is not was_sent
+    if not was_sent:
+        denial = await asked(world, first)
+        assert isinstance(denial, Deny)
+        assert denial.code == "lead.gone"
+        assert isinstance(later[0], MessageApproved)
+        await sent(world, later[0])
 
 
 async def test_after_the_days_set_a_person_may_be_written_to_again_once(
