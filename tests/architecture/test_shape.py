@@ -58,6 +58,7 @@ SUITES = {
     "tests/api/test_loop_stalls.py": "the costliest body of every operation",
     "tests/api/test_cells.py": "cells, from a file or a request to the lead",
     "tests/api/test_consent.py": "consent, from a file to the suppression list",
+    "tests/api/test_names_in_files.py": "names, pages and titles, from a file to the draft",
     "tests/api/test_posts.py": "every POST",
     "tests/api/test_round_trip.py": "exports, imported into an empty installation",
     "tests/api/test_schemathesis.py": "every operation of the document",

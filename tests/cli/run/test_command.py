@@ -106,6 +106,17 @@ def test_a_file_as_people_have_it_is_read_row_by_row(
     assert result.err.count("\nline ") == bad
 
 
+def test_companies_with_pages_on_shared_hosts_are_leads_of_their_own(
+    cli: Cli, output: Path
+) -> None:
+    input_file = CSV_DATA / "k04_hosted_pages.csv"
+
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
+
+    assert result.code == 0, result.err
+    assert (result.json["rows"], result.json["leads"], result.json["badRows"]) == (4, 4, 0)
+
+
 def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Path) -> None:
     input_file = CSV_DATA / "hubspot_b.csv"
 
