@@ -109,7 +109,8 @@ SELECT
     intent.channel, intent.to_address, intent.address_key, intent.repeats, intent.latest_useful_at,
     (
         SELECT identity.lead_id FROM identity
-        WHERE identity.kind = 'email' AND identity.value = lower(intent.to_address)
+        WHERE identity.kind IN ('email', 'mailbox') AND identity.value = lower(intent.to_address)
+        ORDER BY identity.kind LIMIT 1
     ) AS mailbox_lead_id,
     message.state = 'approved' AS is_approved,
     lead.id IS NULL AS lead_gone, lead.merged_into IS NOT NULL AS lead_merged,
