@@ -10,7 +10,7 @@ from leadflood.cli.run.csv_file import write_csv_file
 from leadflood.domain.icp.schemas import IcpInput
 from leadflood.domain.icp.service.icp_file import read_icp_file
 from leadflood.domain.imports.schemas.columns import ColumnChoice
-from leadflood.domain.imports.schemas.rows import ReadCsv
+from leadflood.domain.imports.schemas.rows import BAD_ROWS_HEADERS, ReadCsv
 from leadflood.domain.imports.service.command_imports import read_file
 from leadflood.engine.errors import Invalid
 
@@ -130,6 +130,6 @@ def write_bad_rows(output: Path, run_input: RunInput) -> Path | None:
         return None
     headers = [column.header for column in run_input.csv.columns]
     rows = [[str(row.number), row.reason, *row.raw] for row in bad]
-    write_csv_file(path, [["line", "reason", *headers], *rows])
+    write_csv_file(path, [[*BAD_ROWS_HEADERS, *headers], *rows])
     print_message(f"bad:     {path}: {len(bad)} rows with their reasons")
     return path

@@ -45,7 +45,7 @@ class CsvFile(msgspec.Struct, frozen=True, kw_only=True):
     - `format`: how it is written.
     - `headers`: its header row; all empty: it has none, and the first row is a record.
     - `skipped_lines`: the lines before the header.
-    - `sample`: the first records.
+    - `sample`: the first records, those that are sound.
     - `records`: all records, to be read once.
     """
 
@@ -99,7 +99,7 @@ def open_table(records: Iterator[Record], dialect: Dialect, format_: CsvFormat) 
         format=format_,
         headers=headers,
         skipped_lines=tuple((format_.delimiter or ",").join(record.cells) for record in before),
-        sample=sample,
+        sample=tuple(record for record in sample if record.problem is None),
         records=itertools.chain(sample, named),
     )
 

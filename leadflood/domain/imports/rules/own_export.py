@@ -9,6 +9,7 @@ from leadflood.contracts.lead_columns import ATTRIBUTES, ID, OWNER_EMAIL, TAGS, 
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.records import Record
+from leadflood.domain.imports.schemas.rows import BAD_ROWS_HEADERS
 
 _READ = {
     **{header: ColumnField(field.value) for header, field in VALUES.items()},
@@ -16,8 +17,6 @@ _READ = {
     OWNER_EMAIL: ColumnField.OWNER,
 }
 _HEADERS = frozenset({*_READ, *ATTRIBUTES})
-_BAD_ROWS = ("line", "reason")
-"""What stands before the columns of a file of bad rows."""
 _SCORED = frozenset({"why", "found_full_name", "lead_id"})
 """Some of the columns that `leadflood run` adds to a file."""
 
@@ -38,13 +37,20 @@ def restore_cells(file: CsvFile) -> CsvFile:
     Exports are ours, bad rows, and what `leadflood run` writes; in any other file an apostrophe
     is one.
     """
-    headers = file.headers
-    is_ours = is_own_export(headers) or headers[:2] == _BAD_ROWS or _SCORED.issubset(headers)
-    if not is_ours:
-        return file
+    is_ours = is_own_export(file.headers) or _SCORED.issubset(file.headers)
+    return _restore_all(file) if is_ours else restore_bad_rows(file)
+
+
+def restore_bad_rows(file: CsvFile) -> CsvFile:
+    """Return a file of bad rows, corrected and perhaps saved as a workbook, without its guards."""
+    width = len(BAD_ROWS_HEADERS)
+    return _restore_all(file) if file.headers[:width] == BAD_ROWS_HEADERS else file
+
+
+def _restore_all(file: CsvFile) -> CsvFile:
     return msgspec.structs.replace(
         file,
-        headers=tuple(map(restore, headers)),
+        headers=tuple(map(restore, file.headers)),
         sample=tuple(map(_restore, file.sample)),
         records=map(_restore, file.records),
     )

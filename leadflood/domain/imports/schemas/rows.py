@@ -17,6 +17,10 @@ Address = tuple[Channel, str]
 """An address and how it is written to; a number's channel is WhatsApp."""
 
 
+BAD_ROWS_HEADERS = ("line", "reason")
+"""What stands before the cells of a row in a file of bad rows."""
+
+
 class RowState(StrEnum):
     """The outcome of a row.
 

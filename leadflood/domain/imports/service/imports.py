@@ -29,7 +29,7 @@ from leadflood.domain.imports.schemas.events import (
     UndoPartWanted,
 )
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping, OnDuplicate
-from leadflood.domain.imports.schemas.rows import RowState, RowView
+from leadflood.domain.imports.schemas.rows import BAD_ROWS_HEADERS, RowState, RowView
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.lookup import (
     NOT_STARTED,
@@ -125,7 +125,7 @@ class ImportService:
         `has_noted`: with them the rows that are in, but for some cells: their notes are the reason.
         """
         view = await get_import(self._db, import_id, visibility)
-        headers = ["line", "reason", *(column.header for column in view.columns)]
+        headers = [*BAD_ROWS_HEADERS, *(column.header for column in view.columns)]
         list_batch = rows.list_faulty_rows if has_noted else rows.list_bad_rows
         parts, after = [write_csv([headers])], 0
         while batch := await list_batch(self._db, import_id, after, BATCH_ROWS):

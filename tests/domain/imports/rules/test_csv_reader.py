@@ -70,6 +70,15 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_only() -> None:
     assert (file.bad[0].number, reason_of(file)) == (2, "a quoted cell is opened and never closed")
 
 
+def test_a_broken_row_does_not_tell_what_a_column_holds() -> None:
+    file = read_csv(
+        b'City,Name,Email\nRome"x,Ann,"a",a@b.com\nBonn,Bob,b@b.com\nOslo"y,C,"c",c@b.com\n'
+    )
+
+    assert [row.number for row in file.bad] == [2, 4]
+    assert file.rows[0].values[FieldName.CITY] == "Bonn"
+
+
 def test_huge_cells_are_read() -> None:
     file = read_csv(b"email,title\na@b.example," + b"x" * 1_000_000 + b"\n")
 
