@@ -79,7 +79,7 @@ def build_services(parts: ServiceParts) -> Services:
         lead_pages=LeadPages(db, leads, messaging.messages, messaging.opt_ins),
         exports=LeadExports(db, lead_lists, storage.audit),
         previews=IcpPreviews(storage.scores, clock),
-        companies=CompanyService(ids, clock),
+        companies=CompanyService(ids, clock, storage.budget.currency),
         activities=ActivityService(ids, clock),
         duplicates=storage.duplicates,
         imports=ImportService(db, clock, storage.icps, lead_owners, storage.runs, provider_names),

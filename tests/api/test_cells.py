@@ -163,3 +163,22 @@ async def test_a_lead_that_the_api_is_given_is_read_like_a_file(api: Client) -> 
     }
     assert {field: values.get(field) for field in expected} == expected
     assert {"first_name", "last_name"}.isdisjoint(values)
+
+
+async def test_what_its_neighbors_show_to_be_a_name_is_stored_as_one(api: Client) -> None:
+    tag = uuid4().hex[:10]
+    icp = (await api.post("/v1/icps", {"name": f"Names {tag}"})).json
+    body = {
+        "icpId": icp["id"],
+        "email": f"jennifer.null@none-{tag}.com",
+        "firstName": "jennifer",
+        "lastName": "null",
+    }
+    raw = f"First Name,Last Name,Email\njen,null,jen.null@none-{tag}.com\n".encode()
+
+    made = await api.ask("POST", "/v1/leads", body)
+    view = await import_file(api, raw)
+
+    [row] = (await api.get(f"/v1/imports/{view['id']}/rows?limit=9")).json["data"]
+    for lead_id in (made.json["leadId"], row["leadId"]):
+        assert (await api.get(f"/v1/leads/{lead_id}")).json["values"]["last_name"] == "null"

@@ -4,7 +4,7 @@ import msgspec
 from msgspec import UNSET
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization.cells import read_value
+from leadflood.contracts.normalization.cells import ReadCell, read_cell, read_value
 from leadflood.contracts.text_search import read_search
 from leadflood.contracts.values import FieldName
 from leadflood.domain.companies.schemas import CompanyFilter, CompanyWords
@@ -31,20 +31,29 @@ class StoredFilter(msgspec.Struct, frozen=True, kw_only=True):
     words: str | None
 
 
-def read_edits(words: CompanyWords) -> dict[FieldName, Scalar | None]:
-    """Bring what a person says into its one form; None: there is no value. Raises: Invalid."""
+def read_edits(words: CompanyWords, currency: str | None = None) -> dict[FieldName, Scalar | None]:
+    """Bring what a person says into its one form; None: there is no value.
+
+    Sums are numbers in `currency`. Raises: Invalid.
+    """
     edits: dict[FieldName, Scalar | None] = {}
     for name, field in FIELDS.items():
         raw = getattr(words, name)
         if raw is UNSET:
             continue
-        value = None if raw is None else read_value(field, raw)
-        if raw is not None and value is None:
+        cell = _read(field, raw, currency)
+        if raw is not None and cell.value is None:
             path = "linkedinUrl" if name == "linkedin_url" else name
-            problem = f"{raw!r} is none that can be understood"
+            problem = cell.note or f"{raw!r} is none that can be understood"
             raise Invalid.field(path, problem, code="leads.company.invalid")
-        edits[field] = value
+        edits[field] = cell.value
     return edits
+
+
+def _read(field: FieldName, raw: Scalar | None, currency: str | None) -> ReadCell:
+    if isinstance(raw, str):
+        return read_cell(field, raw, currency=currency)
+    return ReadCell(None if raw is None else read_value(field, raw))
 
 
 def read_filter(companies: CompanyFilter) -> StoredFilter | None:

@@ -38,7 +38,8 @@ MOST_COUNTED = 10_000
 class CompanyService:
     """The use cases of companies; a person's word wins over any provider."""
 
-    def __init__(self, ids: Ids, clock: Clock) -> None:
+    def __init__(self, ids: Ids, clock: Clock, currency: str) -> None:
+        self._currency = currency
         self._ids = ids
         self._clock = clock
 
@@ -104,7 +105,7 @@ class CompanyService:
                 "give the domain a company has registered (example.com), not a mail or shared host"
             )
             raise Invalid.field("domain", problem, code="leads.company.invalid")
-        edits = read_edits(new)
+        edits = read_edits(new, self._currency)
         company_id, now = company_id_of(domain), self._clock.now()
         name = new.name if isinstance(new.name, str) else None
         row = CompanyRow(
@@ -124,7 +125,7 @@ class CompanyService:
         self, tx: Tx, company_id: UUID, words: CompanyWords, editor: Editor
     ) -> CompanyView:
         """Write what a person says. Raises: NotFound, Denied, Invalid, PreconditionFailed."""
-        edits = read_edits(words)
+        edits = read_edits(words, self._currency)
         company = await self._lock(tx, company_id, editor)
         if not editor.visibility.allows(company.owner):
             raise Denied(

@@ -32,3 +32,9 @@ def test_a_filter_asks_for_values_as_they_are_stored() -> None:
 
 def test_a_search_without_any_word_fits_no_company() -> None:
     assert read_filter(CompanyFilter(q=" & ! ")) is None
+
+
+def test_a_company_s_revenue_is_a_number_in_the_currency_of_the_installation() -> None:
+    edits = [read_edits(CompanyWords(revenue=text), "EUR") for text in ("5 Mio €", "$12M")]
+
+    assert [edit[FieldName.COMPANY_REVENUE] for edit in edits] == [5_000_000, "12000000 USD"]

@@ -16,7 +16,7 @@ from leadflood.engine.errors import Conflict, NotFound, PreconditionFailed
 from tests.domain.leads.people import CLOCK, IDS, a_person, saved
 from tests.support.statements import sql
 
-SERVICE = CompanyService(IDS, CLOCK)
+SERVICE = CompanyService(IDS, CLOCK, "EUR")
 ANN = Editor(by="ann")
 ACME = company_id_of("acme.com")
 pytestmark = pytest.mark.pg

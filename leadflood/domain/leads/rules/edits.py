@@ -133,6 +133,7 @@ def as_values(
             observed_at=now,
             confidence=CERTAIN,
             evidence_hash=evidence,
+            is_normal=True,
         )
         for field, value in edits.values.items()
     )

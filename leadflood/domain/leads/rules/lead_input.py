@@ -68,6 +68,7 @@ def _with_evidence(
             observed_at=now,
             confidence=STATED_CONFIDENCE,
             evidence_hash=evidence,
+            is_normal=True,
         )
         for field, value in values.items()
     ]
