@@ -435,7 +435,7 @@ def test_a_budget_is_read_to_the_micro_unit() -> None:
 
 
 def test_a_person_says_what_columns_hold(cli: Cli, output: Path, tmp_path: Path) -> None:
-    people = write_lines(tmp_path / "people.csv", ["Ada Low;Gondor;ada@x.com", "Bo Hi;;bo@x.com"])
+    people = write_lines(tmp_path / "people.csv", ["Ada Low;Gondor;p1@x.com", "Bo Hi;;p2@x.com"])
     firms = write_lines(tmp_path / "firms.csv", ["Name,Website,Country", "Acme,other.com,DE"])
     words = ("run", "--dry-run", "--json", "--icp", EXAMPLE_ICP, "--output", output, "--input")
 
