@@ -19,7 +19,11 @@ from tests.support.db import TestServer, cloned_database
 
 pytestmark = pytest.mark.pg
 DRAFTING = Path(__file__).parents[1] / "domain" / "drafting"
-NAUGHTY = json.loads((DRAFTING / "rules" / "blns.json").read_text("utf-8"))
+NAUGHTY = [
+    text.replace("\x00", "")
+    for text in json.loads((DRAFTING / "rules" / "blns.json").read_text("utf-8"))
+]
+PEOPLE = list(zip(*[iter([*NAUGHTY, "x;=1+1", "'=1", "a", "b"])] * 3, strict=False))
 CSV = {"Content-Type": "text/csv"}
 FIELDS = (
     "fullName,title,seniority,department,email,emailStatus,phone,linkedinUrl,city,country,"
@@ -61,23 +65,23 @@ async def installations(
 
 
 def a_file() -> bytes:
-    """Every naughty text as a city, and as a title, of a person of their own."""
+    """Every naughty text is a title, a department or a city, three to a person."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for number, naughty in enumerate(NAUGHTY):
-        cell = naughty.replace("\x00", "")
+    for number, texts in enumerate(PEOPLE):
+        title, department, city = texts
         tags = "Fair 2026, VIP" if number % 3 else '"=1+1", old'
         technologies = 'Go, "Ruby, on Rails", x;=1+1' if number % 2 else ""
         writer.writerow(
             [
                 f"Ann Lee{number}",
-                cell,
-                f"x;={number}",
+                title,
+                department,
                 f"p{number}@d{number % 40}.com",
                 "verified",
                 f"+49 30 {1234567 + number}",
-                cell,
+                city,
                 "Norway",
                 f"'=Acme {number % 40}",
                 f"d{number % 40}.com",
@@ -126,20 +130,20 @@ async def test_an_export_is_a_way_back(installations: tuple[Client, Client]) -> 
     again = await export(second)
 
     rows = rows_of(exported)
-    assert brought["counts"]["created"] == returned["counts"]["created"] == len(NAUGHTY)
+    assert brought["counts"]["created"] == returned["counts"]["created"] == len(PEOPLE)
     assert rows_of(again) == rows
     assert returned["notes"] == []
     book = await import_file(second, await export(first, "xlsx"))
-    assert book["counts"]["updated"] == len(NAUGHTY)
+    assert book["counts"]["updated"] == len(PEOPLE)
     assert rows_of(await export(second)) == rows
     values = lines_of(await export(second, "ndjson"))
     assert values == lines_of(await export(first, "ndjson"))
     assert {tuple(lead["tags"]) for lead in values} == {("fair 2026", "vip"), ("=1+1", "old")}
     assert {lead["ownerEmail"] for lead in values} == {"ann@team.com", None}
     assert {lead["companyName"][:2] for lead in values} == {"'="}
-    cities = {lead["city"] for lead in values} - {None}
-    assert cities <= {clean_text(naughty.replace("\x00", "")) for naughty in NAUGHTY}
-    assert len(cities) > 0.8 * len(set(NAUGHTY))
+    texts = {lead[field] for lead in values for field in ("title", "department", "city")} - {None}
+    assert texts <= {clean_text(text) for person in PEOPLE for text in person}
+    assert len(texts) > 0.8 * len(set(NAUGHTY))
 
 
 def lines_of(raw: bytes) -> list[dict[str, Any]]:
