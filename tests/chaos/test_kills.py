@@ -30,7 +30,7 @@ async def test_ten_kills_lose_nothing_and_send_nothing_twice(
 ) -> None:
     async with open_chaos_field(nursery, database_url, tmp_path, SLOW_ENOUGH) as field:
         await field.set_faults({Fault.ACTED_5XX: 0.02}, *ANSWERING)
-        await field.start_run(discovered=140, phones=60)
+        await field.start_run(discovered=160, phones=40)
 
         kills = await kill_often(field, 10, random.Random(3))  # noqa: S311 - when to kill, no secret
         await field.finish()
