@@ -15,6 +15,7 @@ import pytest
 from anyio import create_task_group
 from leadflood.app import Node
 from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.imports import stage as stage_module
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.table_file import open_table_file
 from leadflood.domain.imports.service import uploads as upload_module
@@ -783,8 +784,9 @@ async def test_a_preview_says_what_the_import_then_does(api: Client, on_duplicat
 
 
 async def test_tags_and_owners_of_rows_are_given_and_taken_back(
-    api: Client, node_database: Database
+    api: Client, node_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stage_module, "PART_ROWS", 2)
     tag = unique_tag()
     rep = await api.client_of(Role.SALES_REP, email=f"{tag}@team.example")
     await import_file(api, f"email,tags\nold@{tag}.com,kept\n".encode(), enrich=False)

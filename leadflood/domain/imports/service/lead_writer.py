@@ -176,7 +176,7 @@ async def _write_owners_and_tags(
 ) -> _WrittenMarks:
     """Set the owner of new leads and the tags of all."""
     marks = marks_of(chunk.rows, chunk.leads, outcomes, plan)
-    addresses = {mark.owner.casefold() for mark in marks.values() if mark.owner is not None}
+    addresses = {row.owner.casefold() for row in chunk.rows if row.owner is not None}
     users: Mapping[str, str] = {}
     if addresses and not plan.visibility.is_limited:
         users = await lead_lookups.find_users(tx, addresses)
