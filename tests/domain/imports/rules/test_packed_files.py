@@ -31,6 +31,8 @@ def test_the_one_file_of_a_zip_is_unpacked() -> None:
         (b"PK\x03\x04" + bytes(500), "leads.zip.broken"),
         (make_zip({"a.csv": bytes(150_000_000)}), "leads.workbook.too_large"),
     ],
+    # the bytes of a zip hold the time at which it was packed
+    ids=["two files", "no file", "cut off", "no zip", "too large"],
 )
 def test_a_zip_that_is_no_one_file_is_refused(raw: bytes, code: str) -> None:
     assert code_of(raw) == code
