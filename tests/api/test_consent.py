@@ -16,7 +16,7 @@ from tests.support.api import Answer, Client
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
-K01 = Path(__file__).parents[1] / "domain/imports/data/messy/k01_optout_salesforce.csv"
+K01 = Path(__file__).parents[1] / "domain/imports/data/messy_leads/k01_optout_salesforce.csv"
 AGREEMENTS = sql("SELECT withdrawn_reason FROM opt_in WHERE lead_id = $1::uuid", "lead_id")
 STORED_ONLY = {"enrich": False}
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.pg
 
 
 def read_messy(path: str, tag: str) -> bytes:
-    raw = (CSV_DATA / path).read_bytes()
+    raw = (CSV_DATA / "messy_leads" / path).read_bytes()
     return raw.replace(b"-t0", f"-{tag}".encode()).replace(b" T0", f" {tag}".encode())
 
 
@@ -45,7 +45,7 @@ async def greetings_of(api: Client, world: World, leads: list[Mapping[str, Any]]
 async def test_somebody_of_whom_the_whole_name_is_known_is_greeted_by_the_first(
     api: Client, world: World
 ) -> None:
-    [lead] = await import_leads(api, "messy/k14_full_name_only.csv", uuid4().hex[:8])
+    [lead] = await import_leads(api, "k14_full_name_only.csv", uuid4().hex[:8])
 
     assert {"full_name": "Ada Berg", "first_name": "Ada", "last_name": "Berg"}.items() <= (
         lead["values"].items()
@@ -58,7 +58,7 @@ async def test_somebody_of_whom_the_whole_name_is_known_is_greeted_by_the_first(
 async def test_nobody_is_greeted_by_what_stands_where_a_name_was_not_known(
     api: Client, world: World
 ) -> None:
-    leads = await import_leads(api, "messy/k05_placeholder_names.csv", uuid4().hex[:8])
+    leads = await import_leads(api, "k05_placeholder_names.csv", uuid4().hex[:8])
 
     greetings = await greetings_of(api, world, leads)
 

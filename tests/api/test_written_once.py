@@ -18,7 +18,7 @@ from tests.support.db import TestServer, cloned_database
 from tests.support.mail_server import Sink, mail_server
 
 pytestmark = pytest.mark.pg
-DATA = Path(__file__).parents[1] / "domain" / "imports" / "data"
+DATA = Path(__file__).parents[1] / "domain" / "imports" / "data" / "messy_leads"
 MESSAGING: Mapping[str, Any] = {
     "sender_name": "Ann",
     "sender_address": "ann@ours.example",

@@ -29,10 +29,8 @@ from tests.support.db import TestServer, cloned_database
 from tests.support.workbooks import make_xlsx, make_zip
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
-DATA = Path(__file__).parents[2] / "domain" / "imports" / "data"
 CSV = {"Content-Type": "text/csv"}
 MESSY = Path(__file__).parents[2] / "domain" / "imports" / "data" / "messy_leads"
-DATA = Path(__file__).parents[2] / "domain" / "imports" / "data"
 FINAL_STATES = {"completed", "failed", "undone"}
 HASHES = Query(
     "hashes",
@@ -241,7 +239,7 @@ async def test_every_row_of_namesakes_and_shared_pages_is_a_person_of_their_own(
     api: Client, name: str, emails: list[str]
 ) -> None:
     tag = unique_tag()
-    raw = (DATA / name).read_text().replace("-t0", tag)
+    raw = (MESSY / name).read_text().replace("-t0", tag)
     staged = await upload(api, raw.encode())
     preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
 
@@ -1162,7 +1160,7 @@ async def test_cells_of_which_only_the_beginning_is_kept_are_told(api: Client) -
 
 
 async def test_cells_that_are_not_understood_are_told_per_row_and_counted(api: Client) -> None:
-    text = (DATA / "k08_dropped_cells.csv").read_text().replace("t0.com", f"{unique_tag()}.com")
+    text = (MESSY / "k08_dropped_cells.csv").read_text().replace("t0.com", f"{unique_tag()}.com")
     text = (
         text.replace("GBR", "Gondor")
         .replace("Slovak Republic", "Mordor")
@@ -1191,7 +1189,7 @@ async def test_cells_that_are_not_understood_are_told_per_row_and_counted(api: C
 async def test_organisations_without_a_site_and_people_with_a_phone_alone_are_leads(
     api: Client, name: str, count: int
 ) -> None:
-    raw = (DATA / name).read_bytes()
+    raw = (MESSY / name).read_bytes()
 
     first = await import_file(api, raw, enrich=False)
     again = await import_file(api, raw, enrich=False)
@@ -1250,7 +1248,7 @@ async def test_a_messy_file_is_imported_with_what_it_says(
     api: Client, name: str, address: str, values: dict[str, Any]
 ) -> None:
     tag = unique_tag()
-    text = (DATA / f"{name}.csv").read_text("utf-8").replace("t0", tag)
+    text = (MESSY / f"{name}.csv").read_text("utf-8").replace("t0", tag)
 
     completed = await import_file(api, text.encode(), enrich=False)
 

@@ -58,7 +58,7 @@ def test_a_sheet_of_a_workbook_is_scored(cli: Cli, output: Path, tmp_path: Path)
 
 def test_who_said_no_in_the_file_is_suppressed(cli: Cli, output: Path, tmp_path: Path) -> None:
     input_file = tmp_path / "k01.csv"
-    raw = (CSV_DATA / "messy" / "k01_optout_salesforce.csv").read_bytes()
+    raw = (CSV_DATA / "messy_leads" / "k01_optout_salesforce.csv").read_bytes()
     input_file.write_bytes(raw.replace(b"-t0", b"-cli"))
     command = ["run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json"]
 
@@ -109,7 +109,7 @@ def test_a_file_as_people_have_it_is_read_row_by_row(
 def test_companies_with_pages_on_shared_hosts_are_leads_of_their_own(
     cli: Cli, output: Path
 ) -> None:
-    input_file = CSV_DATA / "k04_hosted_pages.csv"
+    input_file = CSV_DATA / "messy_leads" / "k04_hosted_pages.csv"
 
     result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
 
@@ -142,7 +142,15 @@ def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Pa
 def test_a_file_run_again_scores_everybody_and_writes_to_nobody(
     cli: Cli, output: Path, on_database: OnDatabase, file: str, rows: int
 ) -> None:
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV_DATA / f"{file}.csv", "--output", output)
+    words = (
+        "run",
+        "--icp",
+        EXAMPLE_ICP,
+        "--input",
+        CSV_DATA / "messy_leads" / f"{file}.csv",
+        "--output",
+        output,
+    )
 
     results = [cli(*words, "--json") for _ in range(2)]
 

@@ -16,7 +16,7 @@ from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import ColumnChoice
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, ReadCsv
 
-MESSY = Path(__file__).parents[1] / "data" / "messy"
+MESSY = Path(__file__).parents[1] / "data" / "messy_leads"
 PEOPLE = ("ann@a.example", "bob@b.example", "cid@c.example")
 ALL, EMAIL = frozenset({OptOutChannel.ALL}), frozenset({OptOutChannel.EMAIL})
 

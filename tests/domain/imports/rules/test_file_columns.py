@@ -13,7 +13,7 @@ from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import ColumnChoice, FileColumns, Subject
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "data" / "messy_leads"
 LANGUAGES = sorted(
     read_tables("columns.toml")["email"].keys() - {"programs", "weak", "hi", "bg", "vi"}
 )

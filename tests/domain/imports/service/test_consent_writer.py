@@ -16,7 +16,7 @@ from leadflood.engine.db.pool import Database
 from tests.support.messaging import ADDRESS_KEY, World
 
 pytestmark = pytest.mark.pg
-MESSY = Path(__file__).parents[1] / "data" / "messy"
+MESSY = Path(__file__).parents[1] / "data" / "messy_leads"
 MARKED = {
     "k01_optout_salesforce.csv": {"ola@k1a-t0.com", "uno@k1c-t0.com"},
     "consent_apollo.csv": {"ida@ap.example", "jan@ap.example"},

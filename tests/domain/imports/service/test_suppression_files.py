@@ -8,7 +8,7 @@ from leadflood.domain.imports.service.suppression_files import (
 )
 from leadflood.engine.errors import Invalid
 
-MESSY = Path(__file__).parents[1] / "data" / "messy"
+MESSY = Path(__file__).parents[1] / "data" / "messy_leads"
 
 
 def read(*lines: str) -> SuppressionFile:
