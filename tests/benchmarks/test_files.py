@@ -16,7 +16,7 @@ def test_a_file_as_people_have_it_gives_what_it_should(name: str) -> None:
 
 
 def test_all_given_files_are_judged() -> None:
-    names = {path.stem for path in MESSY.iterdir()} - {"expected"}
+    names = {path.stem for path in MESSY.glob("k*")}
     figures = {"files": 0, "asExpected": 0}
 
     assert names <= EXPECTED.keys()

@@ -72,8 +72,13 @@ async def test_on_a_bad_day_nothing_is_lost(
 async def test_a_cap_holds_though_a_gateway_answers_for_work_that_was_done(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
+    # a message that the cap holds back waits for a person to raise it: none is approved here
     plan = msgspec.structs.replace(
-        QUICK, fault_rates={Fault.ACTED_5XX: 0.3}, timeout_seconds=0.5, cap_micros=1_000_000
+        QUICK,
+        fault_rates={Fault.ACTED_5XX: 0.3},
+        timeout_seconds=0.5,
+        cap_micros=1_000_000,
+        sends="hold",
     )
     async with open_chaos_field(nursery, database_url, tmp_path, plan) as field:
         await field.start_run(discovered=60)

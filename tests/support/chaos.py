@@ -379,7 +379,7 @@ class ChaosField:
                 id=run_id,
                 kind="chaos",
                 title=icp.name,
-                sends="go",
+                sends=self.plan.sends,
                 cap_micros=self.plan.cap_micros,
             )
             await runs.create(tx, new, storage.clock.now())

@@ -62,7 +62,7 @@ _GLUED = re.compile(r"(?<=[a-zäöüß])(?:AG|GmbH|KG|SE|AB|AS|SA|Oy)$")
 
 @lru_cache(maxsize=16_384)
 def company_words(name: str) -> str:
-    """Return a company's name as a letter speaks of it: `Acme GmbH & Co. KG` is Acme.
+    """Return a company's name as a letter speaks of it: `Orbit GmbH & Co. KG` is Orbit.
 
     A name that is nothing but a legal form stays as it is.
     """

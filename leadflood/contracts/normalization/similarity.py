@@ -63,7 +63,7 @@ def company_similarity(name: str, other: str) -> float:
     """Return how likely two names are one company's, 0 to 1; `SAME` and more: they are.
 
     Legal forms, `the`, countries and spaces do not matter; another word, or another kind of legal
-    form (`Acme AG`, `Acme GmbH`), does.
+    form (`Orbit AG`, `Orbit GmbH`), does.
     """
     left, right = _company_words(name), _company_words(other)
     strict_left, strict_right = _strict(left), _strict(right)

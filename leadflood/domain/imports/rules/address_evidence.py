@@ -1,6 +1,6 @@
 """Address evidence: columns of names and companies, by the e-mail addresses beside them.
 
-`Ada`, `Low`, `Acme Inc` beside `ada.low@acme.com` need no header.
+`Ada`, `Low`, `Orbit Inc` beside `ada.low@orbit.com` need no header.
 """
 
 from collections.abc import Iterable, Sequence
