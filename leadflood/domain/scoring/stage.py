@@ -107,7 +107,8 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         now = self._clock.now()
         await leads.lock(tx, [finished.task.lead_id for finished in tasks])
         await leads.record_failures(tx, group_failures(tasks), now)
-        results = list_results(tasks)
+        # the newest score of a lead is that of its newest snapshot, also among those of one batch
+        results = sorted(list_results(tasks), key=lambda pair: pair[0].task.snapshot_id)
         if not results:
             return ()
         new = [_new_prediction(finished, score) for finished, score in results]
