@@ -18,7 +18,6 @@ from leadflood.api.http.uploads import FORM
 from leadflood.domain.auth.schemas.roles import Permission
 
 REF = "#/components/schemas/{name}"
-_PLAIN = {"application/json", "application/problem+json"}
 _ALWAYS = (
     HTTPStatus.UNPROCESSABLE_ENTITY,  # a parameter that is not known
     HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -24,7 +24,7 @@ from leadflood.domain.discovery.schemas import (
     DiscoveryRunSummary,
     StartedDiscovery,
 )
-from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
+from leadflood.domain.icp.schemas import Icp, IcpInput, Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.lead_views.schemas import ContributionView, IcpPreview
 from leadflood.domain.scoring.schemas import PreviewedLead
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotConfigured, NotFound
@@ -148,15 +148,7 @@ async def preview_new_icp(
     Of one user one preview is computed at a time.
     """
     icp = await services.icps.complete(body.as_input())
-    preview = await services.previews.preview(
-        icp.rules,
-        icp.bands,
-        icp.target,
-        caller.principal.counted_as,
-        caller.visibility,
-        query.sample_size,
-    )
-    return _show(preview)
+    return await _preview(icp, query, caller, services)
 
 
 @post(
@@ -182,6 +174,12 @@ async def preview_icp(
             code="http.denied",
         )
     icp = await services.icps.get_any(icp_id)
+    return await _preview(icp, query, caller, services)
+
+
+async def _preview(
+    icp: Icp | IcpInput, query: PreviewQuery, caller: Caller, services: Services
+) -> PreviewView:
     preview = await services.previews.preview(
         icp.rules,
         icp.bands,

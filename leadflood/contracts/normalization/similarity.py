@@ -26,8 +26,8 @@ SAME = 0.85
 
 _CONFLICT, _WEAK, _OTHER_FORM = 0.5, 0.75, 0.7
 _SAME_SOUND, _TYPO, _NICKNAME, _INITIAL = 0.98, 0.93, 0.92, 0.9
-_LATIN_FROM_ALPHABETS = anyascii("АЀ\u0370א؀\u0530\u10a0\u1e00")
-"""Alphabets are loaded when the program starts: read later they would hold up the event loop."""
+# loads the alphabets when the program starts: read later they would hold up the event loop
+anyascii("АЀ\u0370א؀\u0530\u10a0\u1e00")
 _ALPHABETS = re.compile("[\u0370-\u06ff\u10a0-\u10ff\u1c80-\u1cbf\u1f00-\u1fff]")
 _APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
 _DOUBLED = re.compile(r"(.)\1+")

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.values import Band, FieldName
+from leadflood.contracts.values import Band
+from leadflood.domain.lead_views.rules.export_columns import LISTED
 from leadflood.domain.lead_views.schemas import (
     LeadFilter,
     LeadPaging,
@@ -28,15 +29,6 @@ SURELY = 10 * EXACT
 _SLACK = timedelta(minutes=10)
 """How far an id's time may be from `created_at`: the id is made somewhat earlier, by any node."""
 _SHORT = 3
-_FIELDS = (
-    FieldName.FULL_NAME,
-    FieldName.TITLE,
-    FieldName.EMAIL,
-    FieldName.COMPANY_NAME,
-    FieldName.COMPANY_DOMAIN,
-    FieldName.COUNTRY,
-)
-"""The values that lists show; the columns have their names."""
 
 
 async def plan_by_values(tx: Tx) -> None:
@@ -181,7 +173,7 @@ def _first_id(at: datetime, shift: timedelta) -> UUID:
 def _lead(row: Row) -> ListedLead:
     values = dict(row.items())
     milli, sort_name = values.pop("score_milli"), values.pop("sort_name")
-    columns = {field: values.pop(field.value) for field in _FIELDS}
+    columns = {field: values.pop(field.value) for field in LISTED}
     values["status"] = LeadStatus(values["status"])
     values["band"] = None if values["band"] is None else Band(values["band"])
     values["tags"] = tuple(values["tags"])

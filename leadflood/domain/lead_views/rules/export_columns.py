@@ -34,17 +34,15 @@ DEFAULT = (
     "updatedAt",
 )
 """The columns of an export that asks for none."""
-LISTED = frozenset(
-    {
-        FieldName.FULL_NAME,
-        FieldName.TITLE,
-        FieldName.EMAIL,
-        FieldName.COMPANY_NAME,
-        FieldName.COMPANY_DOMAIN,
-        FieldName.COUNTRY,
-    }
+LISTED = (
+    FieldName.FULL_NAME,
+    FieldName.TITLE,
+    FieldName.EMAIL,
+    FieldName.COMPANY_NAME,
+    FieldName.COMPANY_DOMAIN,
+    FieldName.COUNTRY,
 )
-"""The values that a list of leads brings along."""
+"""The values that a list of leads brings along; its columns have their names."""
 
 
 COLUMNS = ("id", "status", "failedCode", *VALUES, *DEFAULT[9:16], OWNER_EMAIL, *DEFAULT[16:])
