@@ -126,13 +126,28 @@ async def test_a_column_is_waved_through_by_its_name(api: Client) -> None:
 
 async def test_a_preview_warns_where_most_rows_say_no(api: Client) -> None:
     tag = a_tag()
-    rows = "".join(f"p{n}@{tag}.example,0\n" for n in range(12))
+    rows = "".join(f"p{n}@{tag}.example,No\n" for n in range(12))
     staged = await upload(api, f"email,Newsletter\n{rows}".encode())
 
     preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
 
     assert preview["counts"]["optedOut"] == 12
     assert "12 of 12 rows say no" in preview["warnings"][-1]
+
+
+@pytest.mark.parametrize(("choice", "count"), [(None, 0), ("not_asked", 0), ("refused", 2)])
+async def test_an_unticked_opt_in_suppresses_nobody_unless_it_is_said_to_refuse(
+    api: Client, choice: str | None, count: int
+) -> None:
+    tag = a_tag()
+    raw = f"email,Opt in\nann@{tag}.example,0\nbob@{tag}.example,0\n".encode()
+    staged = await upload(api, raw)
+    await start(api, staged, noOptIn=choice)
+    view = await wait_until(api, staged, "completed")
+
+    assert "'0' are taken as nobody asked" in staged["warnings"][-1]
+    assert view["counts"]["optedOut"] == count
+    assert (await find_line(api, f"ann@{tag}.example") is None) is (count == 0)
 
 
 async def test_what_was_understood_and_is_mapped_away_holds_the_start(api: Client) -> None:

@@ -23,7 +23,7 @@ from leadflood.cli.run.worker import work_until_done
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.icp.service.icps import content_hash
 from leadflood.domain.imports.schemas.column_fields import ColumnField
-from leadflood.domain.imports.schemas.columns import ColumnChoice, Subject
+from leadflood.domain.imports.schemas.columns import ColumnChoice, NoOptIn, Subject
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import require_consent_read
 from leadflood.domain.runs.schemas import RunLimits
@@ -87,6 +87,10 @@ def run(
             help="A column that speaks of consent, by its name, to be left unread all the same.",
         ),
     ] = None,
+    no_opt_in: Annotated[
+        NoOptIn | None,
+        typer.Option(help="What a no to an opt-in says; else 0 and false: not_asked, No: refused."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Import nothing; show what it would cost at most.")
     ] = False,
@@ -109,6 +113,7 @@ def run(
             subject=subject,
             ignored_consent=tuple(ignored_consent or ()),
             currency=settings.budget.currency,
+            no_opt_in=no_opt_in,
         ),
         sheet=sheet,
     )

@@ -90,6 +90,19 @@ def test_a_column_that_speaks_of_consent_holds_a_run_until_it_is_read(
     assert (waved.code, waved.json["runId"] is not None) == (0, True), waved.err
 
 
+@pytest.mark.parametrize(("choice", "opted_out"), [((), 0), (("--no-opt-in", "refused"), 1)])
+def test_a_run_is_told_what_a_no_to_an_opt_in_says(
+    cli: Cli, output: Path, tmp_path: Path, choice: tuple[str, ...], opted_out: int
+) -> None:
+    input_file = write_lines(tmp_path / "boxes.csv", ["email,Opt in", "ann@box.example,0"])
+    command = ["run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json"]
+
+    answer = cli(*command, "--dry-run", *choice).json["input"]
+
+    assert answer["optedOut"] == opted_out
+    assert ["nobody asked" in warning for warning in answer["warnings"]] == [True] * (not choice)
+
+
 @pytest.mark.parametrize(
     ("name", "rows", "bad"),
     [("k07_comma_space_quotes", 2, 0), ("k07_unclosed_quote", 4, 1), ("k17_short_row", 1, 1)],

@@ -3,7 +3,7 @@
 A cell that is not understood is a no, with a note: never a yes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -25,6 +25,7 @@ from leadflood.domain.imports.rules.consent_columns import (
     guess_consent_field,
 )
 from leadflood.domain.imports.schemas.column_fields import CONSENT_FIELDS, ColumnField
+from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, Statement
 
 _READ = frozenset(
@@ -60,14 +61,10 @@ class RowConsent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentReader:
-    """Reads what rows say of consent, by the headers and the fields of their columns."""
+    """Reads what rows say of consent, by the headers and the fields of a plan's columns."""
 
-    def __init__(
-        self,
-        headers: Sequence[str],
-        fields: Sequence[ColumnField | None],
-        defaults: Mapping[ColumnField, str],
-    ) -> None:
+    def __init__(self, plan: ImportPlan) -> None:
+        headers, fields = plan.headers, plan.fields
         pairs = list(enumerate(zip(headers, fields, strict=False)))
         self._columns = tuple(
             describe_column(index, header, field)
@@ -84,7 +81,8 @@ class ConsentReader:
             index for index, field in enumerate(fields) if field is ColumnField.OPT_IN_WORDING
         ]
         self._headers = headers
-        self._defaults = defaults
+        self._defaults = plan.defaults
+        self._no_opt_in = plan.no_opt_in
 
     def read(self, cells: Sequence[str]) -> RowConsent:
         """Read a row; defaults stand for what its empty cells say."""
@@ -93,7 +91,7 @@ class ConsentReader:
         notes: list[str] = []
         rated = None
         for column, text in self._filled(cells):
-            reading = read_consent_cell(column, text)
+            reading = read_consent_cell(column, text, self._no_opt_in)
             rated = rated or rate_status(column, text)
             if reading.answer is Answer.UNCLEAR:
                 notes.append(f"{column.field}: {text[:60]!r} is not understood: taken as a no")

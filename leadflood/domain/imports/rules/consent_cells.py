@@ -25,14 +25,16 @@ from leadflood.domain.imports.rules.consent_columns import (
     channels_of_cell,
 )
 from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import NoOptIn
 
 _CELLS, _STATUS = TABLES["cells"], TABLES["status"]
 _YES, _NO = words_of(_CELLS["yes"]), words_of(_CELLS["no"])
 _NOTHING = words_of(_CELLS["nothing"])
+_UNTICKED, _NEVER_ASKED = words_of(_CELLS["unticked"]), words_of(_CELLS["never_asked"])
 _WELCOME, _GRANTED = words_of(_CELLS["welcome"]), words_of(_CELLS["granted"])
 _REFUSED = words_of(_CELLS["refused"])
 _SAID_NO, _NEVER_MAIL = words_of(_STATUS["said_no"]), words_of(_STATUS["never_mail"])
-_REFUSALS = _NO | _REFUSED | _SAID_NO
+_REFUSALS = _NO | _REFUSED | _SAID_NO | _NEVER_ASKED
 _CONSENTS = _YES | _WELCOME | _GRANTED
 _RATED = words_of((*_STATUS["bounced"], *_STATUS["catch_all"], *_STATUS["never_mail"]))
 _OPT_OUTS = flatten(TABLES["headers"]["opt_out"])
@@ -61,9 +63,10 @@ _MAX_CHARS = 200
 
 
 class Answer(Enum):
-    """What a cell says."""
+    """What a cell says; `unasked`: they have not agreed, and nobody has asked them."""
 
     NOTHING = "nothing"
+    UNASKED = "unasked"
     YES = "yes"
     NO = "no"
     UNCLEAR = "unclear"
@@ -85,13 +88,20 @@ class CellReading(msgspec.Struct, frozen=True):
 _NOTHING_SAID = CellReading(Answer.NOTHING)
 
 
-def read_consent_cell(column: ConsentColumn, text: str) -> CellReading:
-    """Read a cell of a column of opt-outs, of opt-ins, or of a status."""
+def read_consent_cell(
+    column: ConsentColumn, text: str, no_opt_in: NoOptIn | None = None
+) -> CellReading:
+    """Read a cell of a column of opt-outs, of opt-ins, or of a status.
+
+    `no_opt_in`: what a no to an opt-in says; None: as the cell says it.
+    """
     folded = fold_word(text[:_MAX_CHARS])
     match column.field:
         case ColumnField.OPT_OUT:
             return _read_opt_out(column, text, folded)
         case ColumnField.OPT_IN:
+            if _is_unasked(column, folded, no_opt_in):
+                return CellReading(Answer.UNASKED)
             return _read_opt_in(text, folded)
         case _:
             return _read_status(column, text, folded)
@@ -108,6 +118,16 @@ def _read_opt_out(column: ConsentColumn, text: str, folded: str) -> CellReading:
         return CellReading(Answer.NO, channels) if channels else _NOTHING_SAID
     is_clear = column.counts_when_filled or _PHRASES.stands_in(folded)
     return CellReading(Answer.NO if is_clear or folded in _SAID_NO else Answer.UNCLEAR)
+
+
+def _is_unasked(column: ConsentColumn, folded: str, no_opt_in: NoOptIn | None) -> bool:
+    match no_opt_in:
+        case NoOptIn.REFUSED:
+            return False
+        case NoOptIn.NOT_ASKED:
+            return folded in _NO | _NEVER_ASKED
+        case _:
+            return folded in _NEVER_ASKED or (column.is_box and folded in _UNTICKED)
 
 
 def _read_opt_in(text: str, folded: str) -> CellReading:

@@ -22,7 +22,7 @@ def warn_of_many(opted_out_count: int, row_count: int) -> tuple[str, ...]:
         return ()
     warning = (
         f"{opted_out_count:,} of {row_count:,} rows say no, and whom they name will be suppressed,"
-        " also after an undo: look at the columns that say it"
+        " also after an undo: look at the columns that say it (noOptIn, for those of opt-ins)"
     )
     return (warning,)
 

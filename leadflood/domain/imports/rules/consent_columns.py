@@ -27,6 +27,8 @@ _OPT_IN_WORDING = Phrases(_HEADERS["opt_in_wording"]["words"])
 _FILLED = Phrases(_HEADERS["filled"]["words"])
 _UNCLEAR = Phrases(_HEADERS["unclear"]["words"])
 _BOTH = re.compile(r"\bopt ?in\b.*\b(?:opt ?)?out\b|\bopt ?out\b.*\b(?:opt ?)?in\b")
+_BOX = Phrases(_HEADERS["box"]["words"])
+_PERMISSION = Phrases(_HEADERS["permission"]["words"])
 _NO_ANSWER = Phrases(_HEADERS["no_answer"]["words"])
 _STATUS, _EMAIL_STATUS = (
     {word.replace(" ", "") for word in words_of(_HEADERS[name]["words"])}
@@ -46,6 +48,7 @@ class ConsentColumn(msgspec.Struct, frozen=True, kw_only=True):
     - `field`: what it means.
     - `channels`: what its header names; empty: none.
     - `counts_when_filled`: whether any text in it is a no: a reason, a date.
+    - `is_box`: whether people tick it to agree; else it is what they permit.
     """
 
     index: int
@@ -53,6 +56,7 @@ class ConsentColumn(msgspec.Struct, frozen=True, kw_only=True):
     field: ColumnField
     channels: frozenset[OptOutChannel]
     counts_when_filled: bool
+    is_box: bool
 
 
 def describe_column(index: int, header: str, field: ColumnField) -> ConsentColumn:
@@ -64,6 +68,7 @@ def describe_column(index: int, header: str, field: ColumnField) -> ConsentColum
         field=field,
         channels=channels_in(folded),
         counts_when_filled=field is ColumnField.OPT_OUT and _FILLED.stands_in(folded),
+        is_box=_BOX.stands_in(folded) and not _PERMISSION.stands_in(folded),
     )
 
 

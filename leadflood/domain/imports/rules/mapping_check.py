@@ -76,6 +76,7 @@ def check_mapping(
         visibility=importer.visibility,
         by=importer.by,
         source=mapping.source.strip(),
+        no_opt_in=mapping.no_opt_in,
     )
 
 

@@ -23,7 +23,7 @@ class RowReader:
     def __init__(self, plan: ImportPlan, currency: str | None = None) -> None:
         self._currency = currency
         self._plan = plan
-        self._consent = ConsentReader(plan.headers, plan.fields, plan.defaults)
+        self._consent = ConsentReader(plan)
         self._marks = MarkReader(plan.fields)
         self._domains = DomainReader()
 

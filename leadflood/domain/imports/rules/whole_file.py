@@ -7,6 +7,7 @@ from leadflood.domain.imports.rules.consent import says_no
 from leadflood.domain.imports.rules.consent_scan import ConsentScan, list_unread_consent
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.mapping_check import map_columns, order_columns
+from leadflood.domain.imports.rules.opt_in_noes import OptInNoes
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
 from leadflood.domain.imports.rules.row_reader import RowReader
 from leadflood.domain.imports.rules.table_file import open_table_file
@@ -33,11 +34,12 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
         unread = UnreadColumns(described)
         records = list(unread.watch(file.records))
         scan = ConsentScan(described.columns)
-        for record in records:
+        opt_ins = OptInNoes(described.columns)
+        for record in opt_ins.watch(records):
             scan.look_at(record)
         columns = scan.describe()
         fields = _choose(columns, choice)
-        reader = RowReader(_plan(columns, fields), choice.currency)
+        reader = RowReader(_plan(columns, fields, choice), choice.currency)
         for record in records:
             row = reader.read(record)
             if isinstance(row, ImportRow):
@@ -51,7 +53,12 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
         fields=fields,
         subject=choice.subject or described.subject,
         notes=summarize_notes(count_notes((), rows), columns, fields),
-        warnings=(*file.format.warnings, *described.warnings, *unread.warnings()),
+        warnings=(
+            *file.format.warnings,
+            *described.warnings,
+            *unread.warnings(),
+            *opt_ins.warnings(choice.no_opt_in),
+        ),
         encoding=file.format.encoding,
         delimiter=file.format.delimiter,
         sheet=file.format.sheet,
@@ -63,11 +70,14 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
     )
 
 
-def _plan(columns: tuple[Column, ...], fields: tuple[ColumnField | None, ...]) -> ImportPlan:
+def _plan(
+    columns: tuple[Column, ...], fields: tuple[ColumnField | None, ...], choice: ColumnChoice
+) -> ImportPlan:
     return ImportPlan(
         fields=fields,
         headers=tuple(column.header for column in columns),
         order=order_columns(columns, fields),
+        no_opt_in=choice.no_opt_in,
     )
 
 

@@ -29,6 +29,13 @@ class Subject(StrEnum):
     COMPANIES = "companies"
 
 
+class NoOptIn(StrEnum):
+    """What a no in a column of opt-ins says: they refused, or were never asked."""
+
+    REFUSED = "refused"
+    NOT_ASKED = "not_asked"
+
+
 class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A column of a file.
 
@@ -58,12 +65,14 @@ class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
     - `subject`: what the rows are; None: as guessed.
     - `ignored_consent`: columns that speak of consent and are left unread, by their names.
     - `currency`: the installation's, in which sums are numbers.
+    - `no_opt_in`: what a no in a column of opt-ins says; None: as the cell says it.
     """
 
     changes: dict[str, ColumnField | None] = {}
     subject: Subject | None = None
     ignored_consent: tuple[str, ...] = ()
     currency: str | None = None
+    no_opt_in: NoOptIn | None = None
 
 
 class FileColumns(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.schemas.roles import ALL, Permission
 from leadflood.domain.imports.schemas.column_fields import ColumnField
-from leadflood.domain.imports.schemas.columns import Subject
+from leadflood.domain.imports.schemas.columns import NoOptIn, Subject
 from leadflood.domain.runs.schemas import RunCap, RunOpener, Sends
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
@@ -37,6 +37,8 @@ class ImportMapping(
     `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
     `source`: the system that the file is from; an external id is one lead's alone in its source.
     `ignoreConsentColumns` names columns that speak of consent and are left unread all the same.
+    `noOptIn`: what a no in a column of opt-ins says; null: a box that is left unticked (`0`,
+    `false`) says that nobody was asked, a word (`No`) that they refused.
     """
 
     columns: dict[Name, ColumnField | None] | None = None
@@ -52,6 +54,7 @@ class ImportMapping(
     tags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)] = ()
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] = "file"
     ignore_consent_columns: Annotated[tuple[Name, ...], msgspec.Meta(max_length=500)] = ()
+    no_opt_in: NoOptIn | None = None
 
 
 class Importer(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +96,7 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     - `visibility`: the leads that may be changed.
     - `by`: who changes them, as it is recorded.
     - `source`: the system whose the external ids of the rows are.
+    - `no_opt_in`: what a no in a column of opt-ins says; None: as the cell says it.
     """
 
     fields: tuple[ColumnField | None, ...]
@@ -106,3 +110,4 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     visibility: Visibility = EVERYTHING
     by: str = ""
     source: str = "file"
+    no_opt_in: NoOptIn | None = None

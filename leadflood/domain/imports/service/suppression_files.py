@@ -14,6 +14,7 @@ from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.table_file import open_table_file
 from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.suppressions.schemas import SuppressionKind, WrittenLine
 from leadflood.engine.errors import Invalid
@@ -94,7 +95,7 @@ def _find_values(table: CsvFile) -> tuple[int, _Choice]:
         )
     if not _MARKING.intersection(field for field in fields if field):
         return places[0], _everybody
-    reader = ConsentReader(table.headers, fields, {})
+    reader = ConsentReader(ImportPlan(headers=tuple(table.headers), fields=tuple(fields)))
     return places[0], lambda record: any(
         not statement.agrees for statement in reader.read(record.cells).statements
     )

@@ -13,7 +13,7 @@ from leadflood.domain.imports.rules.consent_columns import (
 )
 from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.column_fields import ColumnField
-from leadflood.domain.imports.schemas.columns import ColumnChoice
+from leadflood.domain.imports.schemas.columns import ColumnChoice, NoOptIn
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, ReadCsv
 
 MESSY = Path(__file__).parents[1] / "data" / "messy_leads"
@@ -182,7 +182,13 @@ def test_a_falsy_or_empty_cell_of_an_opt_out_says_nothing(no: str) -> None:
         ("Consent", "withdrawn"),
         ("Einwilligung", "widerrufen"),
         ("Email Marketing Consent", "UNSUBSCRIBED"),
-        ("Email Marketing Consent", "NEVER_SUBSCRIBED"),
+        ("Opt in", "declined"),
+        ("Marketing consent", "opted out"),
+        ("May contact", "0"),
+        ("Allow email", "FALSE"),
+        ("Accepts Email Marketing", "0"),
+        ("Darf kontaktiert werden", "falsch"),
+        ("Puede ser contactado", "0"),
         ("Consentement", "refusé"),
         ("Do not allow Emails", "Do Not Allow"),
         ("同意", "不同意"),
@@ -191,6 +197,54 @@ def test_a_falsy_or_empty_cell_of_an_opt_out_says_nothing(no: str) -> None:
 )
 def test_a_refused_opt_in_is_a_no(header: str, cell: str) -> None:
     assert [statement.agrees for statement in the_row(header, cell).consent] == [False]
+
+
+@pytest.mark.parametrize(
+    ("header", "cell"),
+    [
+        ("Opt in", "0"),
+        ("Email Opt-In", "FALSE"),
+        ("Marketing consent", "false"),
+        ("Newsletter", "0.0"),
+        ("Is subscriber", "off"),
+        ("Einwilligung", "falsch"),
+        ("Consentement", "faux"),
+        ("Consenso marketing", "0"),
+        ("Zgoda marketingowa", "fałsz"),
+        ("Согласие", "ложь"),
+        ("同意", "0"),
+        ("Email Marketing Consent", "NEVER_SUBSCRIBED"),
+        ("Opt in", "not opted in"),
+    ],
+)
+def test_an_unticked_box_of_an_opt_in_is_no_refusal_and_no_agreement(
+    header: str, cell: str
+) -> None:
+    file = column_of(header, cell, "yes", cell)
+
+    assert [row.consent for row in file.rows][::2] == [(), ()]
+    assert [statement.agrees for statement in file.rows[1].consent] == [True]
+    assert f"2 cells such as {cell!r} are taken as nobody asked" in file.warnings[0]
+
+
+@pytest.mark.parametrize("cell", ["0", "false", "No", "nein", "not subscribed"])
+@pytest.mark.parametrize("header", ["Opt in", "May contact"])
+@pytest.mark.parametrize("choice", NoOptIn)
+def test_what_a_no_of_an_opt_in_says_can_be_chosen(header: str, cell: str, choice: NoOptIn) -> None:
+    lines = [f"email,{header}", f"{PEOPLE[0]},{cell}", f"{PEOPLE[1]},opted out"]
+
+    file = read(*lines, choice=ColumnChoice(no_opt_in=choice))
+
+    refused = PEOPLE[:2] if choice is NoOptIn.REFUSED else PEOPLE[1:2]
+    assert marked(file) == set(refused)
+    assert not file.warnings
+
+
+def test_a_no_in_words_to_an_opt_in_is_told() -> None:
+    (warning,) = column_of("Opt in", "No", "yes", "No").warnings
+
+    assert "column 'Opt in': 2 cells such as 'No' are taken as a no" in warning
+    assert "`noOptIn: not_asked`" in warning
 
 
 @pytest.mark.parametrize("header", ["Email Opt Out", "Opt in", "Newsletter", "Werbesperre"])
