@@ -13,6 +13,7 @@ from leadflood.domain.drafting.service.templates import TemplateService
 from leadflood.domain.duplicates.service import DuplicateService
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.service.dry_run import ImportPreviews
+from leadflood.domain.imports.service.import_lifts import ImportLifts
 from leadflood.domain.imports.service.imports import ImportService
 from leadflood.domain.imports.service.saved_mappings import SavedMappings
 from leadflood.domain.imports.service.uploads import ImportUploads
@@ -80,6 +81,7 @@ class Services(Platform, frozen=True, kw_only=True):
     import_uploads: ImportUploads
     import_previews: ImportPreviews
     saved_mappings: SavedMappings
+    import_lifts: ImportLifts
     bulk: BulkActionService
     learning: LearningService
     owners: LeadOwnership

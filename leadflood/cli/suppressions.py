@@ -19,6 +19,7 @@ from leadflood.cli.console import (
     print_table,
 )
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
+from leadflood.domain.auth.schemas.principals import EVERYTHING
 from leadflood.domain.imports.service.suppression_files import (
     SuppressionFile,
     read_suppression_file,
@@ -27,6 +28,7 @@ from leadflood.domain.suppressions.schemas import (
     AddedLines,
     AddedSuppression,
     Coverage,
+    LiftedOfImport,
     RekeyCounts,
     SuppressionInput,
     SuppressionKind,
@@ -39,7 +41,8 @@ from leadflood.engine.errors import Invalid
 from leadflood.wiring.storage import Storage
 
 app = typer.Typer(
-    no_args_is_help=True, help="The suppression list: add, import, export, list, remove, rekey."
+    no_args_is_help=True,
+    help="The suppression list: add, import, export, list, remove, lift-import, rekey.",
 )
 SOURCE = "manual"
 BATCH_LINES = 10_000
@@ -218,6 +221,50 @@ def remove(
     key = _parse_id(kind_or_id) if value is None else (_parse_kind(kind_or_id), value)
     suppression = with_storage(lambda storage: _remove(storage, key))
     _print_suppression(suppression, "is no longer suppressed", as_json=as_json)
+
+
+@app.command("lift-import")
+def lift_import(
+    import_id: Annotated[UUID, typer.Argument(help="The import; of `leadflood run` its run.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the audit record.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Take off the list what the file of an import alone says: its columns were read wrong.
+
+    What a person, a link, a provider or another file says too stays.
+    """
+    if not reason.strip():
+        raise typer.BadParameter("say why, for the one who reads the record later")
+    lifted = with_storage(lambda storage: _lift_import(storage, import_id, reason))
+    if as_json:
+        print_json(lifted)
+        return
+    print_data(
+        f"{lifted.lifted} lines are lifted; {lifted.kept} stay, for somebody or something else"
+        " says them too"
+    )
+
+
+async def _lift_import(storage: Storage, import_id: UUID, reason: str) -> LiftedOfImport:
+    """Lift all lines of an import, a transaction for so many."""
+    lifts = storage.messaging().import_lifts
+    lifted = kept = 0
+    while True:
+        async with storage.db.transaction() as tx:
+            part = await lifts.lift(tx, import_id, EVERYTHING, terminal_user())
+            await command_audit.record(
+                storage,
+                tx,
+                "suppression.lifted_import",
+                import_id,
+                reason=reason,
+                lifted=part.lifted,
+                kept=part.kept,
+            )
+        lifted, kept = lifted + part.lifted, kept + part.kept
+        if part.is_complete:
+            return LiftedOfImport(lifted=lifted, kept=kept, is_complete=True)
 
 
 async def _rekey(storage: Storage) -> RekeyCounts:

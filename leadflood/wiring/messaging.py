@@ -9,6 +9,7 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.drafting.service.templates import TemplateService
+from leadflood.domain.imports.service.import_lifts import ImportLifts
 from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.messages.service.messages import MessageService
 from leadflood.domain.sending.service.dead_letters import DeadLetterService
@@ -46,6 +47,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
     suppression_exports: SuppressionExports
     stated_consent: StatedConsent
     suppressed_sends: SuppressedSends
+    import_lifts: ImportLifts
     opt_ins: OptInService
     unsubscribing: UnsubscribeService
     rekeying: SendRekeying
@@ -71,6 +73,7 @@ def build_messaging(parts: MessagingParts) -> Messaging:
     outbox = Outbox(settings, key, clock, parts.missing_senders)
     unknown_sends = UnknownSends(db, parts.publisher, settings, key, clock, parts.senders)
     switch = SendingSwitch(db, clock)
+    suppressions = SuppressionService(db, key, ids, clock)
     return Messaging(
         messages=MessageService(db, outbox),
         approval=MessageApproval(settings, clock, ids, outbox),
@@ -79,11 +82,12 @@ def build_messaging(parts: MessagingParts) -> Messaging:
         sending=switch,
         unknown_sends=unknown_sends,
         dead_letters=DeadLetterService(unknown_sends, ids, clock),
-        suppressions=SuppressionService(db, key, ids, clock),
+        suppressions=suppressions,
         suppression_batches=SuppressionBatches(key, ids, clock),
         suppression_exports=SuppressionExports(db, key, parts.audit),
         stated_consent=StatedConsent(key, ids, clock),
         suppressed_sends=SuppressedSends(key, clock),
+        import_lifts=ImportLifts(suppressions),
         opt_ins=OptInService(db, key, ids, clock),
         unsubscribing=UnsubscribeService(db, key, ids, clock),
         rekeying=SendRekeying(key, clock, switch),

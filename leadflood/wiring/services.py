@@ -98,6 +98,7 @@ def build_services(parts: ServiceParts) -> Services:
         unknown_sends=messaging.unknown_sends,
         dead_letters=messaging.dead_letters,
         suppressions=messaging.suppressions,
+        import_lifts=messaging.import_lifts,
         suppression_batches=messaging.suppression_batches,
         suppression_exports=messaging.suppression_exports,
         suppressed_sends=messaging.suppressed_sends,

@@ -21,6 +21,8 @@ STATEMENTS = (
         hint text NOT NULL,
         reason text NOT NULL CHECK (reason ~ '\S'),
         source text NOT NULL,
+        import_ids uuid[] NOT NULL,
+        is_stated boolean NOT NULL,
         added_by text NOT NULL,
         created_at timestamptz NOT NULL,
         lifted_at timestamptz,
@@ -29,6 +31,10 @@ STATEMENTS = (
     )
     """,
     "CREATE UNIQUE INDEX suppression_live ON suppression (key) WHERE lifted_at IS NULL",
+    """
+    CREATE INDEX suppression_of_import ON suppression USING gin (import_ids)
+    WHERE lifted_at IS NULL
+    """,
     r"""
     CREATE TABLE opt_in (
         id uuid PRIMARY KEY,

@@ -9,6 +9,7 @@ from uuid import uuid4
 import anyio
 import pytest
 from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.suppressions.service import suppressions
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database
 
@@ -18,6 +19,7 @@ from tests.support.statements import sql
 pytestmark = pytest.mark.pg
 K01 = Path(__file__).parents[1] / "domain/imports/data/messy_leads/k01_optout_salesforce.csv"
 AGREEMENTS = sql("SELECT withdrawn_reason FROM opt_in WHERE lead_id = $1::uuid", "lead_id")
+RUNS_AGAIN = sql("UPDATE import SET state = 'running' WHERE run_id = $1::uuid", "id")
 STORED_ONLY = {"enrich": False}
 
 
@@ -206,6 +208,81 @@ async def test_an_undo_takes_an_agreement_of_its_file_back_and_deletes_the_lead(
     assert (view["counts"]["undone"], view["counts"]["kept"]) == (1, 0)
     [agreement] = await node_database.fetch(AGREEMENTS, lead_id=lead_id)
     assert agreement["withdrawn_reason"] == "its import was undone"
+
+
+async def lift(api: Client, staged: Any, **body: Any) -> Answer:
+    path = f"/v1/imports/{staged['id']}/suppressions/lift"
+    return await api.post(path, {"reason": "the column was another", **body})
+
+
+def wrong_file(tag: str, *names: str) -> bytes:
+    rows = "".join(f"{name}@{tag}.example,yes\n" for name in names)
+    return f"email,Opt out\n{rows}".encode()
+
+
+async def test_what_a_file_alone_said_is_lifted_and_what_others_say_too_stays(api: Client) -> None:
+    tag = a_tag()
+    wrong = await import_file(api, wrong_file(tag, "ann", "bob", "cid"))
+    await api.post(
+        "/v1/suppressions", {"kind": "address", "value": f"bob@{tag}.example", "reason": "asked"}
+    )
+    other = await import_file(api, wrong_file(tag, "cid"))
+
+    lifted = await lift(api, wrong)
+
+    assert lifted.json == {"lifted": 3, "kept": 3, "isComplete": True, "restoredSendCount": 0}
+    assert await find_line(api, f"ann@{tag}.example") is None
+    assert await find_line(api, f"bob@{tag}.example") is not None
+    assert await find_line(api, f"cid@{tag}.example") is not None
+    assert (await lift(api, wrong)).json["lifted"] == 0
+    assert (await lift(api, other)).json["lifted"] == 2
+    assert await find_line(api, f"cid@{tag}.example") is None
+    path = f"/v1/audit?action=suppression.lifted_import&subjectId={wrong['id']}"
+    record = (await api.get(path)).json["data"][-1]
+    assert record["detail"]["reason"] == "the column was another"
+
+
+async def test_a_line_that_a_file_repeats_is_somebody_elses_still(api: Client) -> None:
+    tag = a_tag()
+    await api.post(
+        "/v1/suppressions", {"kind": "address", "value": f"ann@{tag}.example", "reason": "asked"}
+    )
+    wrong = await import_file(api, wrong_file(tag, "ann"))
+
+    await lift(api, wrong)
+
+    assert (await find_line(api, f"ann@{tag}.example"))["reason"] == "asked"
+
+
+async def test_so_many_lines_are_lifted_at_once(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = a_tag()
+    wrong = await import_file(api, wrong_file(tag, "ann", "bob", "cid"))
+    monkeypatch.setattr(suppressions, "MOST_LIFTED", 4)
+
+    answers = [(await lift(api, wrong)).json for _ in range(2)]
+
+    assert [(each["lifted"], each["isComplete"]) for each in answers] == [(4, False), (2, True)]
+
+
+async def test_what_a_running_import_says_is_not_lifted(
+    api: Client, node_database: Database
+) -> None:
+    wrong = await import_file(api, wrong_file(a_tag(), "ann"))
+    await node_database.execute(RUNS_AGAIN, id=wrong["id"])
+
+    refused = await lift(api, wrong)
+
+    assert (refused.status, refused.json["code"]) == (409, "leads.import.running")
+
+
+async def test_a_reason_is_needed_and_the_permission(api: Client) -> None:
+    wrong = await import_file(api, wrong_file(a_tag(), "ann"))
+    manager = await api.client_of("MANAGER")
+
+    assert (await lift(api, wrong, reason=" ")).status == 422
+    assert (await lift(manager, wrong)).status == 403
 
 
 async def add_many(api: Client, *values: str, **body: Any) -> Answer:

@@ -126,6 +126,7 @@ ELSEWHERE = {
     "POST /v1/import-mappings": "routes/test_import_mappings.py",
     "POST /v1/imports/{importId}/start": "routes/test_imports.py",
     "POST /v1/imports/{importId}/undo": "routes/test_imports.py",
+    "POST /v1/imports/{importId}/suppressions/lift": "test_consent.py",
     "POST /v1/messages/{messageId}/send": "routes/test_messages.py",
     "POST /v1/admin/jobs/{jobId}/bury": "routes/test_admin_dead_letters.py",
 }

@@ -21,6 +21,7 @@ from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
 from leadflood.domain.imports.schemas.rows import RowState, RowView
 from leadflood.domain.imports.schemas.views import ImportPreview, ImportState, ImportView
 from leadflood.domain.imports.service.uploads import UploadedFile
+from leadflood.domain.suppressions.schemas import ImportLift, LiftedOfImport
 from leadflood.engine.errors import (
     Conflict,
     Denied,
@@ -245,7 +246,8 @@ async def undo_import(
     """Take back what an import brought; what others have touched since is kept and listed.
 
     Its leads are deleted: an import of somebody else needs `leads:delete`. Who said no in its rows
-    stays suppressed: `DELETE /v1/suppressions/{suppressionId}` lifts that.
+    stays suppressed: `DELETE /v1/suppressions/{suppressionId}` lifts one line, and
+    `POST /v1/imports/{importId}/suppressions/lift` all that this file alone says.
     """
     undo = await services.imports.undo(uow, import_id, caller.principal)
     view = undo.view
@@ -256,9 +258,38 @@ async def undo_import(
     if opted_out_count := view.counts.opted_out:
         stays = (
             f"{opted_out_count:,} rows said no: whom they name stays suppressed until somebody"
-            " lifts it (DELETE /v1/suppressions/{id})"
+            " lifts it (DELETE /v1/suppressions/{id}, or all that the file alone says: POST"
+            f" /v1/imports/{view.id}/suppressions/lift)"
         )
     return UndoAccepted(import_id=view.id, job_id=undo.job_id, state=view.state, stays=stays)
+
+
+@post(
+    "/v1/imports/{importId}/suppressions/lift",
+    permission="suppressions:lift",
+    rate="heavy",
+    errors=(Invalid, NotFound, Conflict),
+)
+async def lift_suppressions(
+    import_id: UUID, body: ImportLift, caller: Caller, services: Services, uow: UnitOfWork
+) -> LiftedOfImport:
+    """Take off the suppression list what the rows of an import said: its columns were read wrong.
+
+    A line that anybody or anything else says too stays: a person, a link in a message, a provider,
+    another file. 10,000 lines a call: ask again until `isComplete`. With `restoreSends` what was
+    cancelled as suppressed, is still useful and is stopped by no other line goes after all.
+    """
+    lifted = await services.import_lifts.lift(uow.tx, import_id, caller.visibility, caller.by)
+    count = await services.suppressed_sends.restore(uow) if body.restore_sends else 0
+    await uow.audit(
+        "suppression.lifted_import",
+        import_id,
+        reason=body.reason,
+        lifted=lifted.lifted,
+        kept=lifted.kept,
+        restored_sends=count,
+    )
+    return msgspec.structs.replace(lifted, restored_send_count=count)
 
 
 def importer_of(caller: Caller) -> Importer:

@@ -3,16 +3,47 @@
 id, kind, hint, reason, source, added_by AS by, created_at, lifted_at, voided_at
 
 -- name: add_suppressions
--- Insert suppressions; one live line per key.
-INSERT INTO suppression (id, kind, key, hint, reason, source, added_by, created_at)
-SELECT id, kind, key, hint, reason, source, added_by, :now::timestamptz
+-- Insert suppressions; one live line per key. One that is there notes which files say it too, and
+-- whether anything but a file does; what very many files say is not for one of them to lift.
+INSERT INTO suppression AS live (
+    id, kind, key, hint, reason, source, import_ids, is_stated, added_by, created_at
+)
+SELECT
+    id, kind, key, hint, reason, source, array_remove(ARRAY[import_id], NULL), import_id IS NULL,
+    added_by, :now::timestamptz
 FROM unnest(
     :ids::uuid[], :kinds::text[], :keys::bytea[], :hints::text[], :reasons::text[],
-    :sources::text[], :bys::text[]
-) AS line (id, kind, key, hint, reason, source, added_by)
+    :sources::text[], :import_ids::uuid[], :bys::text[]
+) AS line (id, kind, key, hint, reason, source, import_id, added_by)
 ORDER BY key
-ON CONFLICT (key) WHERE lifted_at IS NULL DO NOTHING
-RETURNING key;
+ON CONFLICT (key) WHERE lifted_at IS NULL DO UPDATE SET
+    import_ids = live.import_ids || excluded.import_ids,
+    is_stated = live.is_stated OR excluded.is_stated
+        OR cardinality(live.import_ids) >= :most_imports::int
+WHERE (excluded.is_stated AND NOT live.is_stated) OR (
+    NOT live.import_ids @> excluded.import_ids
+    AND cardinality(live.import_ids) <= :most_imports::int)
+RETURNING key, id = ANY(:ids::uuid[]) AS is_new;
+
+-- name: lift_of_import
+-- Lift what one import alone says; of what others say too only the import's word is taken back.
+WITH named AS (
+    SELECT id, is_stated OR cardinality(import_ids) > 1 AS is_kept FROM suppression
+    WHERE import_ids @> ARRAY[:import_id::uuid] AND lifted_at IS NULL
+    ORDER BY key LIMIT :limit::int
+    FOR UPDATE
+), changed AS (
+    UPDATE suppression SET
+        import_ids = CASE WHEN is_kept THEN array_remove(import_ids, :import_id::uuid)
+            ELSE import_ids END,
+        lifted_at = CASE WHEN NOT is_kept THEN :now::timestamptz END,
+        lifted_by = CASE WHEN NOT is_kept THEN :by::text END
+    FROM named WHERE suppression.id = named.id
+    RETURNING is_kept
+)
+SELECT
+    count(*) FILTER (WHERE NOT is_kept) AS lifted, count(*) FILTER (WHERE is_kept) AS kept
+FROM changed;
 
 -- name: find_line_ids
 -- The live lines of hashes.

@@ -25,12 +25,17 @@ from leadflood.engine.db.tx import Reader, Tx
 SQL = load_queries(__file__)
 
 
+MOST_IMPORTS = 50
+"""A line that so many files say is nobody's mistake any more."""
+
+
 class SuppressionOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """The reason, source and author of suppressions."""
+    """The reason, source and author of suppressions, and the import whose file says so, if any."""
 
     reason: str
     source: str
     by: str
+    import_id: UUID | None = None
 
 
 class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +46,13 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     hint: str
     origin: SuppressionOrigin
+
+
+class LiftedCounts(msgspec.Struct, frozen=True):
+    """How many lines of an import were lifted, and how many others say too and were kept."""
+
+    lifted: int
+    kept: int
 
 
 class ExportedLine(msgspec.Struct, frozen=True):
@@ -92,6 +104,7 @@ async def add_suppressions(
     tx: Tx, lines: Sequence[NewSuppression], now: datetime
 ) -> frozenset[bytes]:
     """Add lines to the suppression list; return the hashes of those that were not on it."""
+    lines = list({line.key: line for line in reversed(lines)}.values())
     rows = await tx.fetch(
         SQL.add_suppressions,
         now=now,
@@ -101,9 +114,19 @@ async def add_suppressions(
         hints=[line.hint for line in lines],
         reasons=[clean(line.origin.reason) for line in lines],
         sources=[clean(line.origin.source) for line in lines],
+        import_ids=[line.origin.import_id for line in lines],
         bys=[line.origin.by for line in lines],
+        most_imports=MOST_IMPORTS,
     )
-    return frozenset(row["key"] for row in rows)
+    return frozenset(row["key"] for row in rows if row["is_new"])
+
+
+async def lift_of_import(
+    tx: Tx, import_id: UUID, by: str, now: datetime, limit: int
+) -> LiftedCounts:
+    """Lift the lines that one import alone says, so many at most."""
+    row = await tx.fetch_one(SQL.lift_of_import, import_id=import_id, by=by, now=now, limit=limit)
+    return LiftedCounts(0, 0) if row is None else LiftedCounts(row["lifted"], row["kept"])
 
 
 async def find_line_ids(db: Reader, keys: Sequence[bytes]) -> dict[bytes, UUID]:

@@ -189,6 +189,33 @@ class LiftedSuppression(SuppressionView, frozen=True, kw_only=True, rename="came
     restored_send_count: int
 
 
+class ImportLift(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Why what an import wrote onto the suppression list is lifted.
+
+    `restoreSends`: whether sends that were cancelled as suppressed go after all.
+    """
+
+    reason: Annotated[str, msgspec.Meta(max_length=2_000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+    restore_sends: bool = False
+
+
+class LiftedOfImport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of the lines of the suppression list that an import wrote.
+
+    - `lifted`: those that it alone said.
+    - `kept`: those that a person, a link, a provider or another file says too; they stop as before.
+    - `isComplete`: whether none is left; else ask again, a call lifts 10,000.
+    - `restoredSendCount`: the sends that go after all.
+    """
+
+    lifted: int
+    kept: int
+    is_complete: bool
+    restored_send_count: int = 0
+
+
 class OptInWithdrawal(msgspec.Struct, frozen=True, kw_only=True):
     """Agreements that are taken back: those of these leads, and of these addresses (`keys`)."""
 

@@ -90,6 +90,22 @@ def test_a_column_that_speaks_of_consent_holds_a_run_until_it_is_read(
     assert (waved.code, waved.json["runId"] is not None) == (0, True), waved.err
 
 
+def test_what_a_run_suppressed_by_a_wrong_column_is_lifted(
+    cli: Cli, output: Path, tmp_path: Path
+) -> None:
+    lines = ["email,Opt out", "ann@lifted.example,yes"]
+    input_file = write_lines(tmp_path / "wrong.csv", lines)
+    command = ["run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json"]
+    run_id = cli(*command).json["runId"]
+
+    lifted = cli("suppress", "lift-import", run_id, "--reason", "another column", "--json")
+    again = cli("suppress", "lift-import", run_id, "--reason", "another column")
+
+    assert (lifted.json["lifted"], lifted.json["kept"]) == (2, 0)
+    assert again.out.startswith("0 lines are lifted")
+    assert cli("suppress", "lift-import", run_id, "--reason", " ").code == 2
+
+
 @pytest.mark.parametrize(("choice", "opted_out"), [((), 0), (("--no-opt-in", "refused"), 1)])
 def test_a_run_is_told_what_a_no_to_an_opt_in_says(
     cli: Cli, output: Path, tmp_path: Path, choice: tuple[str, ...], opted_out: int

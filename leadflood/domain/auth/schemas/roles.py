@@ -34,6 +34,7 @@ class Permission(StrEnum):
     MESSAGES_SEND = "messages:send"
     MESSAGES_AGAIN = "messages:again"
     TEMPLATES_WRITE = "templates:write"
+    SUPPRESSIONS_LIFT = "suppressions:lift"
     JOBS_READ = "jobs:read"
     EVENTS_READ = "events:read"
     ANALYTICS_READ = "analytics:read"

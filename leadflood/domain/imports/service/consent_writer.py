@@ -105,6 +105,7 @@ def _opt_outs(
                 reason=statement.evidence,
                 source=source.at(row.number),
                 by=plan.by or "a command",
+                import_id=source.import_id,
             )
 
 

@@ -48,6 +48,7 @@ class StatedOptOut(msgspec.Struct, frozen=True, kw_only=True):
     - `addresses`: the addresses that were named with it; a number's channel is WhatsApp.
     - `domain`: the company that said it; None: a person did.
     - `reason`, `source`, `by`: what proves it, where it stands, and who brought it.
+    - `import_id`: the import whose file says it; None: no file does.
     """
 
     channels: frozenset[OptOutChannel]
@@ -57,6 +58,7 @@ class StatedOptOut(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     by: str
     domain: str | None = None
+    import_id: UUID | None = None
 
 
 class StatedOptIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ class StatedConsent:
             reason=clean(opt_out.reason)[:_MAX_REASON],
             source=clean(opt_out.source)[:_MAX_SOURCE],
             by=opt_out.by,
+            import_id=opt_out.import_id,
         )
         for kind, value, hint in _list_stopped(opt_out):
             yield NewSuppression(

@@ -16,6 +16,7 @@ from leadflood.domain.suppressions.schemas import (
     AddedSuppression,
     AddressKey,
     Coverage,
+    LiftedOfImport,
     SendsStopped,
     SuppressionInput,
     SuppressionKind,
@@ -29,6 +30,8 @@ from leadflood.engine.ids import NEWEST, Ids
 from leadflood.engine.queue.publisher import PublishingTransaction
 
 _NOT_FOUND = "suppression.not_found"
+MOST_LIFTED = 10_000
+"""How many lines of an import are lifted at once."""
 
 
 class SuppressionService:
@@ -128,6 +131,19 @@ class SuppressionService:
         if line is None:
             raise NotFound(f"there is no live suppression {suppression_id}", code=_NOT_FOUND)
         return line
+
+    async def lift_of_import(self, tx: Tx, import_id: UUID, by: str) -> LiftedOfImport:
+        """Take off the list what the file of an import alone says, 10,000 lines at most.
+
+        What a person, a link, a provider or another file says too stays, and is theirs alone then.
+        """
+        now = self._clock.now()
+        counts = await repository.lift_of_import(tx, import_id, by, now, MOST_LIFTED)
+        return LiftedOfImport(
+            lifted=counts.lifted,
+            kept=counts.kept,
+            is_complete=counts.lifted + counts.kept < MOST_LIFTED,
+        )
 
 
 async def count_covered(tx: Tx, kind: SuppressionKind, value: str) -> Coverage | None:
