@@ -21,7 +21,7 @@ ON CONFLICT DO NOTHING;
 INSERT INTO lead (
     id, status, failed_code, source, company_id, company_rank, owner, created_at, updated_at,
     tags, full_name, title, email, company_name, country, sort_name,
-    score_id, score_milli, band, score_icp_id, score_run_id, scored_at
+    score_id, score_milli, band, score_icp_id, score_run_id, scored_at, scored_version
 )
 SELECT
     id, status, CASE WHEN status = 'failed' THEN 'enrichment.nothing.found' END, source,
@@ -33,7 +33,7 @@ SELECT
         ELSE 'LOW' END
     END,
     CASE WHEN is_scored THEN icp_id END, CASE WHEN is_scored THEN run_id END,
-    CASE WHEN is_scored THEN at + later END
+    CASE WHEN is_scored THEN at + later END, CASE WHEN is_scored THEN 1 END
 FROM (
     SELECT
         n, at, id, score_id, tags, icp_id, owner, later,
@@ -126,11 +126,11 @@ WHERE created_at >= :from_at::timestamptz AND created_at < :to_at::timestamptz
 -- name: add_scores
 -- Scores with their parts.
 INSERT INTO score_prediction (
-    id, lead_id, icp_id, run_id, snapshot_id, algorithm_id, score_milli, band,
+    id, lead_id, icp_id, run_id, snapshot_id, source_version, algorithm_id, score_milli, band,
     hard_filter_failed, contribution_names, contribution_points, trace, created_at
 )
 SELECT
-    lead.score_id, lead.id, lead.score_icp_id, lead.score_run_id, lead.score_id,
+    lead.score_id, lead.id, lead.score_icp_id, lead.score_run_id, lead.score_id, 1,
     scoring_algorithm.id, lead.score_milli, lead.band, false, ARRAY['title', 'country'],
     ARRAY[lead.score_milli / 2, lead.score_milli - lead.score_milli / 2], '[]', lead.scored_at
 FROM lead CROSS JOIN scoring_algorithm

@@ -56,7 +56,8 @@ SELECT json_build_object(
             'createdAt', score.created_at)
         FROM score_prediction AS score
         JOIN scoring_algorithm AS algorithm ON algorithm.id = score.algorithm_id
-        WHERE score.lead_id = lead.id ORDER BY score.id DESC LIMIT 1),
+        WHERE score.lead_id = lead.id
+        ORDER BY score.source_version DESC, score.id DESC LIMIT 1),
     'messages', (
         SELECT json_agg(json_build_object(
             'id', message.id, 'state', message.state, 'channel', message.channel,

@@ -30,6 +30,7 @@ async def reindex_all(storage: Storage) -> int:
             NewScore(
                 lead_id=lead_id,
                 score_id=prediction.id,
+                source_version=prediction.source_version,
                 score_milli=prediction.score.score_milli,
                 band=prediction.score.band,
                 icp_id=prediction.icp_id,

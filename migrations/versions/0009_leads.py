@@ -52,6 +52,7 @@ STATEMENTS = (
         score_icp_id uuid,
         score_run_id uuid,
         scored_at timestamptz,
+        scored_version bigint,
         deleted_by text,
         CONSTRAINT lead_failure_has_code CHECK ((status = 'failed') = (failed_code IS NOT NULL)),
         CONSTRAINT lead_merges_into_older CHECK (merged_into < id),

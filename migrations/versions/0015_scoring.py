@@ -2,7 +2,8 @@
 
 Why: a score is explained by its contributions, so they and the score must never disagree. One
 foreign key, to the snapshot, which goes with its lead: each further one would cost a look-up for
-every score.
+every score. The version of the lead that was scored is kept beside it: it says which of two scores
+is the newer one, whichever was stored last.
 Locks: a short SHARE ROW EXCLUSIVE on feature_snapshot for the foreign key.
 Undo: drops the scores; the stage computes them again.
 """
@@ -41,6 +42,7 @@ STATEMENTS = (
         icp_id uuid NOT NULL,
         run_id uuid,
         snapshot_id uuid NOT NULL REFERENCES feature_snapshot (id) ON DELETE CASCADE,
+        source_version bigint NOT NULL,
         algorithm_id uuid NOT NULL,
         score_milli integer NOT NULL CHECK (score_milli BETWEEN 0 AND 100000),
         band text NOT NULL CHECK (band IN ('LOW', 'MEDIUM', 'HIGH')),

@@ -31,9 +31,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 class FeaturesComputed(LeadEvent, frozen=True, tag="features.snapshot.computed"):
     """A snapshot exists; equal inputs give the same snapshot.
 
+    `source_version` is the version of the lead that it was computed from.
     Not `may_draft`: no message is drafted, however well it scores.
     """
 
     icp_id: UUID
     snapshot_id: UUID
+    source_version: int
     may_draft: bool = True

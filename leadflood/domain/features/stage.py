@@ -124,6 +124,7 @@ def _computed_event(
         lead_id=vector.lead_id,
         icp_id=vector.icp_id,
         snapshot_id=snapshot_id,
+        source_version=vector.source_version,
         may_draft=task.may_draft if isinstance(task, RescoreWanted) else True,
     )
 

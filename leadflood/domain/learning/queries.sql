@@ -1,8 +1,12 @@
 -- name: find_score_then
--- The score that a lead, or who is one with it, had at a time: what a verdict is about.
-SELECT id, icp_id, snapshot_id FROM score_prediction
-WHERE lead_id = ANY(:lead_ids::uuid[]) AND created_at <= :at::timestamptz
-    AND (:icp_id::uuid IS NULL OR icp_id = :icp_id::uuid)
+-- The score that a lead, or who is one with it, had at a time: what a verdict is about. Versions
+-- order the scores of one lead, ids those of several.
+SELECT id, icp_id, snapshot_id FROM (
+    SELECT DISTINCT ON (lead_id) id, icp_id, snapshot_id FROM score_prediction
+    WHERE lead_id = ANY(:lead_ids::uuid[]) AND created_at <= :at::timestamptz
+        AND (:icp_id::uuid IS NULL OR icp_id = :icp_id::uuid)
+    ORDER BY lead_id, source_version DESC, id DESC
+) AS newest
 ORDER BY id DESC
 LIMIT 1;
 

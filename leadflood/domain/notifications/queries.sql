@@ -44,8 +44,12 @@ SELECT run.id AS run_id, run.kind, run.title,
     coalesce((SELECT lead_count FROM discovery_run WHERE discovery_run.id = run.id), 0)
         + (SELECT count(*) FROM import_row WHERE run_id = run.id AND lead_id IS NOT NULL)
         AS lead_count,
-    (SELECT count(*) FROM score_prediction
-     WHERE run_id = run.id AND score_prediction.band = 'HIGH') AS high_count,
+    (SELECT count(*) FROM (
+        SELECT DISTINCT ON (lead_id) score.band
+        FROM score_prediction AS score JOIN lead ON lead.id = lead_id
+        WHERE score.run_id = run.id AND lead.merged_into IS NULL
+        ORDER BY lead_id, source_version DESC, score.id DESC
+    ) AS newest WHERE newest.band = 'HIGH') AS high_count,
     (SELECT count(*) FROM message WHERE run_id = run.id AND message.state = 'waiting')
         AS waiting_count,
     (SELECT count(*) FROM discovery_record JOIN enrichment USING (lead_id, run_id)

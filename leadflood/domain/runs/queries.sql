@@ -4,7 +4,7 @@ WITH scored AS (
     SELECT DISTINCT ON (lead_id) lead_id, score_prediction.band
     FROM score_prediction JOIN lead ON lead.id = lead_id
     WHERE run_id = :run_id::uuid AND lead.merged_into IS NULL
-    ORDER BY lead_id, score_prediction.created_at DESC)
+    ORDER BY lead_id, source_version DESC, score_prediction.id DESC)
 SELECT
     GREATEST(
         COALESCE((SELECT lead_count FROM discovery_run WHERE id = :run_id::uuid), 0),

@@ -18,27 +18,28 @@ SELECT id, vector FROM feature_snapshot WHERE id = ANY(:ids::uuid[]);
 -- name: insert_predictions
 -- A score is made once for a lead, snapshot and run; only the new ones are returned.
 INSERT INTO score_prediction (
-    id, lead_id, icp_id, run_id, snapshot_id, algorithm_id, score_milli, band,
+    id, lead_id, icp_id, run_id, snapshot_id, source_version, algorithm_id, score_milli, band,
     hard_filter_failed, contribution_names, contribution_points, trace, created_at
 )
-SELECT row.id, row.lead_id, row.icp_id, row.run_id, row.snapshot_id, :algorithm_id::uuid,
-    row.score_milli, row.band, row.hard_filter_failed, row.names::text[], row.points::int[],
-    row.trace, :now::timestamptz
+SELECT row.id, row.lead_id, row.icp_id, row.run_id, row.snapshot_id, row.source_version,
+    :algorithm_id::uuid, row.score_milli, row.band, row.hard_filter_failed, row.names::text[],
+    row.points::int[], row.trace, :now::timestamptz
 FROM unnest(
     :ids::uuid[], :lead_ids::uuid[], :icp_ids::uuid[], :run_ids::uuid[], :snapshot_ids::uuid[],
-    :scores_milli::int[], :bands::text[], :filters_failed::boolean[], :names::text[],
-    :points::text[], :traces::text[]
+    :source_versions::bigint[], :scores_milli::int[], :bands::text[], :filters_failed::boolean[],
+    :names::text[], :points::text[], :traces::text[]
 ) AS row (
-    id, lead_id, icp_id, run_id, snapshot_id, score_milli, band, hard_filter_failed, names,
-    points, trace
+    id, lead_id, icp_id, run_id, snapshot_id, source_version, score_milli, band,
+    hard_filter_failed, names, points, trace
 )
 ORDER BY row.lead_id, row.icp_id, row.snapshot_id, row.run_id
 ON CONFLICT ON CONSTRAINT score_once DO NOTHING
 RETURNING id;
 
 -- name: find_scores
--- The newest score of each lead, for one ICP version or for any.
-SELECT DISTINCT ON (s.lead_id) s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id,
+-- The newest score of each lead, for one ICP version or for any: the one of the lead's newest
+-- version, whichever was stored last.
+SELECT DISTINCT ON (s.lead_id) s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id, s.source_version,
     a.name AS algorithm, a.version AS algorithm_version, p.medium_milli, p.high_milli,
     s.score_milli, s.band, s.hard_filter_failed, s.contribution_names, s.contribution_points,
     s.trace, s.created_at
@@ -47,16 +48,27 @@ JOIN icp_profile AS p ON p.id = s.icp_id
 JOIN scoring_algorithm AS a ON a.id = s.algorithm_id
 WHERE s.lead_id = ANY(:lead_ids::uuid[])
     AND (:icp_id::uuid IS NULL OR s.icp_id = :icp_id::uuid)
-ORDER BY s.lead_id, s.id DESC;
+ORDER BY s.lead_id, s.source_version DESC, s.id DESC;
 
 -- name: find_newest
 -- Which score of each lead is the newest.
 SELECT DISTINCT ON (lead_id) lead_id, id FROM score_prediction
-WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY lead_id, id DESC;
+WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY lead_id, source_version DESC, id DESC;
+
+-- name: find_newest_high
+-- The newest score of each lead for an ICP version, where it is HIGH.
+SELECT newest.lead_id, newest.icp_id, newest.id
+FROM unnest(:lead_ids::uuid[], :icp_ids::uuid[]) AS scored (lead_id, icp_id)
+CROSS JOIN LATERAL (
+    SELECT s.lead_id, s.icp_id, s.id, s.band FROM score_prediction AS s
+    WHERE s.lead_id = scored.lead_id AND s.icp_id = scored.icp_id
+    ORDER BY s.source_version DESC, s.id DESC LIMIT 1
+) AS newest
+WHERE newest.band = 'HIGH';
 
 -- name: find_top
 -- The best leads of a run by their newest score there; merged and deleted ones are left out.
-SELECT s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id,
+SELECT s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id, s.source_version,
     a.name AS algorithm, a.version AS algorithm_version, p.medium_milli, p.high_milli,
     s.score_milli, s.band, s.hard_filter_failed, s.contribution_names, s.contribution_points,
     s.trace, s.created_at
@@ -65,7 +77,7 @@ FROM (
     FROM score_prediction AS n
     JOIN lead AS l ON l.id = n.lead_id AND l.merged_into IS NULL AND l.deleted_at IS NULL
     WHERE n.run_id = :run_id::uuid
-    ORDER BY n.lead_id, n.id DESC
+    ORDER BY n.lead_id, n.source_version DESC, n.id DESC
 ) AS s
 JOIN icp_profile AS p ON p.id = s.icp_id
 JOIN scoring_algorithm AS a ON a.id = s.algorithm_id

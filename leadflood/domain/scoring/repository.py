@@ -1,6 +1,6 @@
 """Scores in the database: a function a query."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -56,6 +56,7 @@ class NewPrediction(msgspec.Struct, frozen=True):
     icp_id: UUID
     run_id: UUID | None
     snapshot_id: UUID
+    source_version: int
     score: Score
 
 
@@ -89,6 +90,7 @@ async def record_predictions(
         icp_ids=[prediction.icp_id for prediction in predictions],
         run_ids=[prediction.run_id for prediction in predictions],
         snapshot_ids=[prediction.snapshot_id for prediction in predictions],
+        source_versions=[prediction.source_version for prediction in predictions],
         algorithm_id=RULES_V1,
         scores_milli=[score.score_milli for score in scores],
         bands=[score.band for score in scores],
@@ -134,6 +136,20 @@ async def find_newest(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """Return the id of each lead's newest score; leads without one are left out."""
     rows = await db.fetch(SQL.find_newest, lead_ids=list(lead_ids))
     return {row["lead_id"]: row["id"] for row in rows}
+
+
+async def find_newest_high(
+    db: Reader, pairs: Collection[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], UUID]:
+    """Return the newest score of each lead for an ICP version, where it is HIGH."""
+    if not pairs:
+        return {}
+    rows = await db.fetch(
+        SQL.find_newest_high,
+        lead_ids=[lead_id for lead_id, _ in pairs],
+        icp_ids=[icp_id for _, icp_id in pairs],
+    )
+    return {(row["lead_id"], row["icp_id"]): row["id"] for row in rows}
 
 
 async def list_top(db: Reader, run_id: UUID, limit: int) -> list[Prediction]:
@@ -198,6 +214,7 @@ def _prediction_of(row: Row) -> Prediction:
         icp_id=row["icp_id"],
         run_id=row["run_id"],
         snapshot_id=row["snapshot_id"],
+        source_version=row["source_version"],
         algorithm=row["algorithm"],
         algorithm_version=row["algorithm_version"],
         medium_milli=row["medium_milli"],

@@ -5,6 +5,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import msgspec
+from typing_extensions import override
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
@@ -20,16 +21,25 @@ MAX_SEEN_ITEMS = 50
 
 
 class LeadScored(LeadEvent, frozen=True, tag="scoring.lead.scored"):
-    """A lead has a score for an ICP version; points are 1/1000."""
+    """A lead has a score for an ICP version; points are 1/1000.
+
+    `source_version` is the version of the lead that was scored: of two scores of a lead the one
+    of the greater version is the newer, in whichever order they arrive.
+    """
 
     icp_id: UUID
     prediction_id: UUID
     score_milli: int
     band: str
+    source_version: int
+
+    @override
+    def version(self) -> int:
+        return self.source_version
 
 
 class LeadQualified(LeadEvent, frozen=True, tag="scoring.lead.qualified"):
-    """A lead scored HIGH: it gets a draft."""
+    """A lead scored HIGH, and its newest score is HIGH: it gets a draft."""
 
     internal: ClassVar[bool] = True
 
@@ -79,13 +89,17 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """A score as it is stored. `run_id` None: computed outside a run."""
+    """A score as it is stored. `run_id` None: computed outside a run.
+
+    `source_version` is the version of the lead that was scored.
+    """
 
     id: UUID
     lead_id: UUID
     icp_id: UUID
     run_id: UUID | None
     snapshot_id: UUID
+    source_version: int
     algorithm: str
     algorithm_version: int
     medium_milli: int

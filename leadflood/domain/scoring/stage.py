@@ -107,18 +107,27 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         now = self._clock.now()
         await leads.lock(tx, [finished.task.lead_id for finished in tasks])
         await leads.record_failures(tx, group_failures(tasks), now)
-        # the newest score of a lead is that of its newest snapshot, also among those of one batch
-        results = sorted(list_results(tasks), key=lambda pair: pair[0].task.snapshot_id)
+        results = list_results(tasks)
         if not results:
             return ()
         new = [_new_prediction(finished, score) for finished, score in results]
         prediction_ids = await repository.record_predictions(tx, new, self._ids, now)
         await leads.record_scores(tx, _lead_scores(new, prediction_ids, now))
-        return [
-            finished.follow_up(event)
+        stored = [
+            (finished, score, prediction_id)
             for (finished, score), prediction_id in zip(results, prediction_ids, strict=True)
             if prediction_id is not None
-            for event in _events_of(finished.task, score, prediction_id)
+        ]
+        high = {
+            (finished.task.lead_id, finished.task.icp_id)
+            for finished, score, _ in stored
+            if score.band is Band.HIGH and finished.task.may_draft
+        }
+        newest_high = await repository.find_newest_high(tx, high)
+        return [
+            finished.follow_up(event)
+            for finished, score, prediction_id in stored
+            for event in _events_of(finished.task, score, prediction_id, newest_high)
         ]
 
 
@@ -143,7 +152,9 @@ def _input_of(vector: Vector | None, scorecard: Scorecard | None) -> ScoringInpu
 
 def _new_prediction(finished: FinishedScoring, score: Score) -> NewPrediction:
     task = finished.task
-    return NewPrediction(task.lead_id, task.icp_id, finished.run_id, task.snapshot_id, score)
+    return NewPrediction(
+        task.lead_id, task.icp_id, finished.run_id, task.snapshot_id, task.source_version, score
+    )
 
 
 def _lead_scores(
@@ -154,6 +165,7 @@ def _lead_scores(
         NewScore(
             lead_id=prediction.lead_id,
             score_id=prediction_id,
+            source_version=prediction.source_version,
             score_milli=prediction.score.score_milli,
             band=prediction.score.band,
             icp_id=prediction.icp_id,
@@ -166,7 +178,10 @@ def _lead_scores(
 
 
 def _events_of(
-    task: FeaturesComputed, score: Score, prediction_id: UUID
+    task: FeaturesComputed,
+    score: Score,
+    prediction_id: UUID,
+    newest_high: Mapping[tuple[UUID, UUID], UUID],
 ) -> Sequence[LeadScored | LeadQualified]:
     scored = LeadScored(
         lead_id=task.lead_id,
@@ -174,8 +189,10 @@ def _events_of(
         prediction_id=prediction_id,
         score_milli=score.score_milli,
         band=score.band.value,
+        source_version=task.source_version,
     )
-    if score.band is not Band.HIGH or not task.may_draft:
+    newest_id = newest_high.get((task.lead_id, task.icp_id))
+    if score.band is not Band.HIGH or not task.may_draft or newest_id is None:
         return (scored,)
-    qualified = LeadQualified(lead_id=task.lead_id, icp_id=task.icp_id, prediction_id=prediction_id)
+    qualified = LeadQualified(lead_id=task.lead_id, icp_id=task.icp_id, prediction_id=newest_id)
     return scored, qualified

@@ -474,7 +474,8 @@ async def test_a_lead_whose_score_is_on_its_way_is_scored_for_what_was_corrected
     with anyio.fail_after(10):
         while len(scores := await scores_of(node_database, created["leadId"])) < 2:
             await REAL_TIME.sleep(0.05)
-    assert max(scores) > before["score"]["score"]
+    score = (await shown(api, created["leadId"]))["score"]["score"]
+    assert score == max(scores) > before["score"]["score"]
     assert len(await runs_of(node_database, created["leadId"])) == 2
 
 

@@ -1,11 +1,18 @@
+from typing import Any
 from uuid import UUID
 
 import pytest
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.icp.schemas import Bands, RuleKind
+from leadflood.domain.lead_views.schemas import LeadFilter, LeadPaging
+from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.leads.repository.profiles import find_survivors
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
 from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.learning.repository import find_score_then
+from leadflood.domain.notifications.repository import find_runs
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored
 from leadflood.domain.scoring.service import ScoringService
@@ -14,11 +21,14 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.ids import Ids
+from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Done, Snooze
-from leadflood.engine.queue.stage import Policy
+from leadflood.engine.queue.runs import NewRun
+from leadflood.engine.queue.stage import FinishedTask, Policy
 from tests.domain.icp.icps import a_flag, a_rule, an_icp
 from tests.domain.scoring.saved import RUN, World
 from tests.support.clocks import HurriedClock
+from tests.support.statements import sql
 
 NOBODY = UUID(int=1)
 OTHER_RUN = UUID(int=8)
@@ -135,6 +145,110 @@ async def test_the_newest_score_of_a_lead_counts_and_the_best_come_first(
     assert (await scores.scores_of([first]))[first] == best[0]
 
 
+class Corrected:
+    """A lead that was HIGH, then corrected and LOW; both scores are computed, none is stored."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def compute(self) -> None:
+        world = self.world
+        new = NewRun(id=world.ids.new(), kind="lead", title="a lead", sends="never")
+        self.run_id = await runs.create(world.database, new, world.clock.now())
+        self.icp = await world.icp(ICP)
+        self.lead_id = await world.lead("1", title="VP Operations", country="DE")
+        self.older = await self.score()
+        await world.lead("1", source=HUMAN_SOURCE, country="US")
+        self.newer = await self.score()
+
+    async def score(self) -> list[FinishedTask[Any, Any]]:
+        world = self.world
+        tasks = await world.computed([self.lead_id], self.icp)
+        return await world.ended(world.scoring, tasks, self.run_id)
+
+
+@pytest.fixture
+async def corrected(database: Database) -> Corrected:
+    lead = Corrected(World(database))
+    await lead.compute()
+    return lead
+
+
+async def list_bands(database: Database, lead: Corrected) -> dict[str, set[Any]]:
+    """List the band of a lead wherever it is read, by reader."""
+    scores, lists = ScoringService(database), LeadLists(database)
+    ids = [lead.lead_id]
+    funnel = await RunReports(database).count_funnel(lead.run_id)
+    (facts,) = (await find_runs(database, [lead.run_id], ())).values()
+    then = await find_score_then(database, ids, None, lead.world.clock.now())
+    assert then is not None
+    stored = {
+        row["id"]: row["band"]
+        for row in await database.fetch(sql("SELECT id, band FROM score_prediction"))
+    }
+    pages = {
+        name: {row.lead.band for row in (await lists.list_page(scope, LeadPaging()))[0]}
+        for name, scope in {
+            "list": LeadFilter(),
+            "list of the run": LeadFilter(run_id=lead.run_id),
+            "list of the ICP": LeadFilter(icp_id=lead.icp.id),
+        }.items()
+    }
+    return {
+        **pages,
+        "scores": {(await scores.scores_of(ids))[lead.lead_id].score.band},
+        "scores of the ICP": {(await scores.scores_of(ids, lead.icp.id))[lead.lead_id].score.band},
+        "newest": {stored[(await scores.newest_of(ids))[lead.lead_id]]},
+        "top": {one.score.band for one in await scores.top(lead.run_id, 10)},
+        "funnel": {"HIGH" if funnel.high else "LOW"},
+        "notification": {"HIGH" if facts.high_count else "LOW"},
+        "outcome": {stored[then.prediction_id]},
+    }
+
+
+@pytest.mark.parametrize("first", ["older", "newer", "both"])
+async def test_the_score_of_the_newest_version_of_a_lead_is_shown_whichever_is_stored_last(
+    database: Database, corrected: Corrected, first: str
+) -> None:
+    world, older, newer = corrected.world, corrected.older, corrected.newer
+    batches = {"older": [older, newer], "newer": [newer, older], "both": [[*newer, *older]]}
+
+    for batch in batches[first]:
+        await world.commit(world.scoring, batch)
+
+    bands = await list_bands(database, corrected)
+    assert bands == {reader: {Band.LOW} for reader in bands}
+
+
+async def test_a_score_of_an_older_version_says_so_and_qualifies_nobody(
+    corrected: Corrected,
+) -> None:
+    world = corrected.world
+
+    newer = await world.commit(world.scoring, corrected.newer)
+    older = await world.commit(world.scoring, corrected.older)
+
+    assert [type(event) for event in (*newer, *older)] == [LeadScored, LeadScored]
+    assert older[0].version() < newer[0].version()
+
+
+async def test_a_lead_that_is_still_high_is_qualified_by_its_newest_score(
+    database: Database,
+) -> None:
+    world = World(database)
+    icp = await world.icp(ICP)
+    lead = await world.lead("1", title="VP Operations", country="DE")
+    older = await world.ended(world.scoring, await world.computed([lead], icp))
+    await world.lead("1", source=HUMAN_SOURCE, full_name="Mira A")
+    newer = await world.ended(world.scoring, await world.computed([lead], icp), OTHER_RUN)
+
+    (scored, _) = await world.commit(world.scoring, newer)
+    (_, qualified) = await world.commit(world.scoring, older)
+
+    assert isinstance(qualified, LeadQualified)
+    assert qualified.prediction_id == scored.prediction_id
+
+
 async def test_leads_merged_into_others_are_left_out_of_the_best(database: Database) -> None:
     world = World(database)
     icp = await world.icp(ICP)
@@ -156,8 +270,8 @@ async def test_a_snapshot_or_icp_that_is_gone_ends_the_task(database: Database) 
     lead = await world.lead("1", full_name="Mira A")
     snapshot_id = (await world.computed([lead], icp))[0].snapshot_id
     tasks = [
-        FeaturesComputed(lead_id=lead, icp_id=icp.id, snapshot_id=NOBODY),
-        FeaturesComputed(lead_id=lead, icp_id=NOBODY, snapshot_id=snapshot_id),
+        FeaturesComputed(lead_id=lead, icp_id=icp.id, snapshot_id=NOBODY, source_version=1),
+        FeaturesComputed(lead_id=lead, icp_id=NOBODY, snapshot_id=snapshot_id, source_version=1),
     ]
 
     events = await world.run(world.scoring, tasks)

@@ -103,7 +103,8 @@ WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
             SELECT lead_id FROM lead_text WHERE words @@ :words::text::tsquery)) END)
     AND (NOT :is_scoped::bool OR score.id IS NOT NULL AND NOT EXISTS (
         SELECT FROM score_prediction AS newer
-        WHERE newer.lead_id = score.lead_id AND newer.id > score.id
+        WHERE newer.lead_id = score.lead_id
+            AND (newer.source_version, newer.id) > (score.source_version, score.id)
             AND newer.icp_id = coalesce(:icp_id::uuid, newer.icp_id)
             AND newer.run_id IS NOT DISTINCT FROM coalesce(:run_id::uuid, newer.run_id)))
     AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)

@@ -105,7 +105,7 @@ async def record_scores(tx: Tx, scores: Sequence[NewScore]) -> None:
     newest: dict[UUID, NewScore] = {}
     for score in scores:
         existing = newest.get(score.lead_id)
-        if existing is None or existing.score_id.int < score.score_id.int:
+        if existing is None or _age(existing) < _age(score):
             newest[score.lead_id] = score
     if not newest:
         return
@@ -114,12 +114,17 @@ async def record_scores(tx: Tx, scores: Sequence[NewScore]) -> None:
         SQL.update_scores,
         ids=[score.lead_id for score in ordered],
         score_ids=[score.score_id for score in ordered],
+        source_versions=[score.source_version for score in ordered],
         scores_milli=[score.score_milli for score in ordered],
         bands=[score.band.value for score in ordered],
         icp_ids=[score.icp_id for score in ordered],
         run_ids=[score.run_id for score in ordered],
         scored_ats=[score.scored_at for score in ordered],
     )
+
+
+def _age(score: NewScore) -> tuple[int, UUID]:
+    return score.source_version, score.score_id
 
 
 def _choose(candidates: Iterable[Candidate]) -> ListColumns:

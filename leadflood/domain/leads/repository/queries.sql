@@ -339,7 +339,8 @@ WHERE lead.id = input.id;
 -- name: raise_versions
 -- Leads that are shown otherwise since, though their rows say the same.
 UPDATE lead SET updated_at = :now::timestamptz, version = version + 1
-WHERE id = ANY(:ids::uuid[]);
+WHERE id = ANY(:ids::uuid[])
+RETURNING id, version;
 
 -- name: delete_with_survivors
 -- Delete or restore leads together with those merged into them.
@@ -472,15 +473,19 @@ ON CONFLICT (lead_id) DO UPDATE SET words = excluded.words
 WHERE lead_text.words IS DISTINCT FROM excluded.words;
 
 -- name: update_scores
--- The newest score of a lead stands in its row; an older one that comes late changes nothing.
+-- The newest score of a lead stands in its row; one of an older version of the lead that comes late
+-- changes nothing.
 UPDATE lead SET
-    score_id = input.score_id, score_milli = input.score_milli, band = input.band,
+    score_id = input.score_id, scored_version = input.source_version, score_milli = input.score_milli, band = input.band,
     score_icp_id = input.icp_id, score_run_id = input.run_id, scored_at = input.scored_at
 FROM unnest(
-    :ids::uuid[], :score_ids::uuid[], :scores_milli::int[], :bands::text[], :icp_ids::uuid[],
+    :ids::uuid[], :score_ids::uuid[], :source_versions::bigint[], :scores_milli::int[], :bands::text[], :icp_ids::uuid[],
     :run_ids::uuid[], :scored_ats::timestamptz[]
-) AS input (id, score_id, score_milli, band, icp_id, run_id, scored_at)
-WHERE lead.id = input.id AND (lead.score_id IS NULL OR lead.score_id < input.score_id);
+) AS input (id, score_id, source_version, score_milli, band, icp_id, run_id, scored_at)
+WHERE lead.id = input.id AND (
+    lead.score_id IS NULL
+    OR (lead.scored_version, lead.score_id) < (input.source_version, input.score_id)
+);
 
 -- name: list_ids
 -- Leads by their age, behind one.

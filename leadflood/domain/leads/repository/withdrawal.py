@@ -72,6 +72,9 @@ async def withdraw(tx: Tx, losses: Sequence[LeadLoss], now: datetime) -> dict[UU
         now=now,
     )
     versions |= {row["id"]: row["version"] for row in rows}
+    survivors = set((await find_survivors(tx, versions)).values()) - versions.keys()
+    raised = await tx.fetch(SQL.raise_versions, ids=sorted(survivors), now=now)
+    versions |= {row["id"]: row["version"] for row in raised}
     await refresh(tx, list(versions))
     return versions
 

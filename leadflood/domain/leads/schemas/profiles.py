@@ -13,10 +13,15 @@ from leadflood.domain.leads.schemas.lead_states import LeadStatus
 
 
 class NewScore(msgspec.Struct, frozen=True, kw_only=True):
-    """A score that was just kept; `score_id` orders the scores of a lead."""
+    """A score that was just stored.
+
+    `source_version` is the version of the lead that was scored: it orders the scores of a lead,
+    and of one version `score_id` does.
+    """
 
     lead_id: UUID
     score_id: UUID
+    source_version: int
     score_milli: int
     band: Band
     icp_id: UUID

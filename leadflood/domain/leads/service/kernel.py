@@ -213,15 +213,14 @@ def _bearer_of(lead: LeadValues) -> Bearer:
 def _updates(
     pairs: Sequence[tuple[LeadValues, PreparedValues]], survivor_of: Mapping[UUID, UUID]
 ) -> dict[UUID, LeadUpdate]:
-    """Return the updates of leads and of their survivors; who merely failed updates itself."""
+    """Return the updates of leads and of their survivors; who failed does not fail its survivor."""
     updates: dict[UUID, LeadUpdate] = {}
     for lead, values in pairs:
-        has_failed = lead.status is LeadStatus.FAILED
-        lead_ids = {lead.lead_id} if has_failed else {lead.lead_id, survivor_of[lead.lead_id]}
-        for lead_id in lead_ids:
+        for lead_id in {lead.lead_id, survivor_of[lead.lead_id]}:
             update = updates.setdefault(lead_id, LeadUpdate())
             update.use_company(values)
-            if lead.status is not None and update.status is not LeadStatus.ENRICHED:
+            is_its_own = lead_id == lead.lead_id or lead.status is not LeadStatus.FAILED
+            if is_its_own and lead.status and update.status is not LeadStatus.ENRICHED:
                 update.status, update.failed_code = lead.status, lead.failed_code
     return updates
 

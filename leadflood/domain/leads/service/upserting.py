@@ -75,9 +75,9 @@ async def upsert(
         if place.lead_id not in deleted
     ]
     await insert_values(tx, pairs, ids, now)
-    updates = _updates(pairs, set(survivors))
-    await update_leads(tx, updates, now)
     joined = {place.survivor_id for place in places if place.is_joined}
+    updates = _updates(pairs, joined, set(survivors))
+    await update_leads(tx, updates, now)
     await refresh(tx, {*updates, *deleted, *joined})
     return _results(places, merged, deleted, new_keys)
 
@@ -217,9 +217,12 @@ async def _write_keys(
 
 
 def _updates(
-    pairs: Iterable[tuple[UUID, PreparedValues]], known: Container[UUID | None]
+    pairs: Iterable[tuple[UUID, PreparedValues]],
+    joined: Iterable[UUID],
+    known: Container[UUID | None],
 ) -> dict[UUID, LeadUpdate]:
-    updates: dict[UUID, LeadUpdate] = {}
+    """Return the updates of known leads: of those with new values, and those joined by others."""
+    updates = {lead_id: LeadUpdate() for lead_id in joined if lead_id in known}
     for lead_id, prepared in pairs:
         if lead_id in known:
             updates.setdefault(lead_id, LeadUpdate()).use_company(prepared)

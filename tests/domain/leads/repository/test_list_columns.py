@@ -1,8 +1,9 @@
 """What lists show is what a reading of all that is said gives, whatever happened, also at once."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import anyio
@@ -11,15 +12,15 @@ from leadflood.contracts.values import Band
 from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository.profiles import find_profiles
 from leadflood.domain.leads.rules.list_columns import ListColumns, choose_list_columns
-from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, LeadValues
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, LeadLoss, LeadValues
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.schemas.profiles import NewScore
-from leadflood.domain.leads.service import kernel
+from leadflood.domain.leads.service import kernel, withdrawal
 from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.db.tx import Tx, sqlstate_of
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from tests.domain.leads.people import SEEN_AT, a_person, a_value
@@ -38,6 +39,16 @@ LISTED = sql(
     "words",
     "id",
 )
+
+
+SAID = sql("SELECT lead_id, id, field, value FROM field_value WHERE lead_id IS NOT NULL")
+
+
+class LongFile:
+    """A file that has named everybody before."""
+
+    async def find_named(self, _tx: Tx, lead_ids: Iterable[UUID], /) -> set[UUID]:
+        return set(lead_ids)
 
 
 class Team:
@@ -75,6 +86,24 @@ class Team:
         async with self.database.transaction() as tx:
             made = await upsert(tx, given, IDS, SEEN_AT)
         self.ids |= {one.lead_id for one in made}
+
+    async def bring_file(self) -> None:
+        """Bring people as rows of one file, which may name somebody twice."""
+        rows = [a_person(source="csv", **self._values()) for _ in range(3)]
+        async with self.database.transaction() as tx:
+            made = await upsert(tx, rows, IDS, SEEN_AT, LongFile())
+        self.ids |= {one.lead_id for one in made}
+
+    async def take_back(self) -> None:
+        """Take from leads what one source said of them, as the undo of an import does."""
+        async with self.database.transaction() as tx:
+            ids = self._some()
+            await withdrawal.lock_leads(tx, ids)
+            lost = await withdrawal.delete_values(
+                tx, ids, [a_value("title", "x").evidence_hash], source="csv", method="import"
+            )
+            losses = [LeadLoss(lead_id=lead_id) for lead_id in lost]
+            await withdrawal.withdraw(tx, losses, SEEN_AT)
 
     async def learn(self) -> None:
         found = []
@@ -114,6 +143,7 @@ class Team:
             NewScore(
                 lead_id=lead_id,
                 score_id=IDS.new(),
+                source_version=self.chance.randrange(4),
                 score_milli=self.chance.randrange(100_000),
                 band=self.chance.choice(list(Band)),
                 icp_id=UUID(int=1),
@@ -128,26 +158,64 @@ class Team:
             await kernel.record_scores(tx, scores)
         for one in scores:
             known = self.newest.get(one.lead_id)
-            if known is None or known.score_id < one.score_id:
+            if known is None or _order(known) < _order(one):
                 self.newest[one.lead_id] = one
 
-    async def act(self) -> None:
-        """Do one thing; what cannot be because of somebody else is tried again."""
+    async def act(self) -> str:
+        """Do one thing and return its name; what a deadlock stopped is tried again."""
         acts: list[Callable[[], Awaitable[None]]] = [
-            self.bring, self.learn, self.learn, self.part, self.score,
-        ]  # fmt: skip
+            self.bring,
+            self.bring_file,
+            self.learn,
+            self.learn,
+            self.part,
+            self.take_back,
+            self.score,
+        ]
         act = self.chance.choice(acts)
         for _ in range(20):
             try:
-                return await act()
+                await act()
             except Exception as error:
                 if sqlstate_of(error) != "40P01":
                     raise
+            else:
+                return act.__name__
         raise TimeoutError
 
     def _some(self) -> list[UUID]:
         known = sorted(self.ids)
         return self.chance.sample(known, min(len(known), self.chance.randint(1, 4)))
+
+
+def _order(score: NewScore) -> tuple[int, UUID]:
+    return score.source_version, score.score_id
+
+
+class KnownLead(NamedTuple):
+    """What is known of a survivor by what its leads say, and its version."""
+
+    version: int
+    members: frozenset[UUID]
+    company_id: UUID | None
+    values: frozenset[tuple[UUID, str, str]]
+
+
+async def known_leads(team: Team) -> dict[UUID, KnownLead]:
+    """Return every survivor."""
+    values: dict[UUID, set[tuple[UUID, str, str]]] = {}
+    for row in await team.database.fetch(SAID):
+        values.setdefault(row["lead_id"], set()).add((row["id"], row["field"], row["value"]))
+    return {
+        lead_id: KnownLead(
+            profile.version,
+            frozenset(profile.members),
+            profile.company_id,
+            frozenset().union(*(values.get(member, ()) for member in profile.members)),
+        )
+        for lead_id, profile in (await find_profiles(team.database, team.ids)).items()
+        if profile.lead_id == lead_id
+    }
 
 
 async def faults_of(team: Team) -> list[str]:
@@ -175,9 +243,15 @@ async def faults_of(team: Team) -> list[str]:
 async def test_whatever_happens_lists_show_what_is_so(database: Database, seed: int) -> None:
     team = Team(database, random.Random(seed))  # noqa: S311 - a repeatable story, no secret
     await team.bring()
+    before = await known_leads(team)
 
     for _ in range(60):
-        await team.act()
+        act = await team.act()
+        after = await known_leads(team)
+        for lead_id in before.keys() & after.keys():
+            is_same = before[lead_id][1:] == after[lead_id][1:]
+            assert is_same or before[lead_id].version < after[lead_id].version, act
+        before = after
 
         assert await faults_of(team) == []
 
@@ -201,17 +275,29 @@ async def test_what_happens_at_once_is_shown_right_at_the_end(
     assert len(team.ids) > PEOPLE // 2
 
 
-async def test_an_older_score_that_comes_late_changes_nothing(database: Database) -> None:
+@pytest.mark.parametrize("versions", [(2, 1), (1, 2), (2, 2)])
+async def test_a_score_of_an_older_version_or_time_that_comes_late_changes_nothing(
+    database: Database, versions: tuple[int, int]
+) -> None:
     async with database.transaction() as tx:
         (made,) = await upsert(tx, [a_person(email="a@acme.example")], IDS, SEEN_AT)
-    older, newer = IDS.take(2)
-    for score_id, milli in ((newer, 2), (older, 1)):
-        score = NewScore(
-            lead_id=made.lead_id, score_id=score_id, score_milli=milli, band=Band.LOW,
-            icp_id=UUID(int=1), run_id=None, scored_at=SEEN_AT,
-        )  # fmt: skip
+    scores = [
+        NewScore(
+            lead_id=made.lead_id,
+            score_id=score_id,
+            source_version=version,
+            score_milli=milli,
+            band=Band.LOW,
+            icp_id=UUID(int=1),
+            run_id=None,
+            scored_at=SEEN_AT,
+        )
+        for score_id, version, milli in zip(IDS.take(2), versions, (1, 2), strict=True)
+    ]
+    newest = max(scores, key=_order)
+    for score in (newest, *scores):
         async with database.transaction() as tx:
             await kernel.record_scores(tx, [score])
 
     shown = await database.fetch_value(sql("SELECT score_milli FROM lead"))
-    assert shown == 2
+    assert shown == newest.score_milli

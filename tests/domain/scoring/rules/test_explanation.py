@@ -24,6 +24,7 @@ def a_prediction(
         icp_id=NOBODY,
         run_id=None,
         snapshot_id=NOBODY,
+        source_version=1,
         algorithm="rules",
         algorithm_version=1,
         medium_milli=card.medium_milli,
