@@ -171,7 +171,7 @@ async def _search(db: Database, is_in: anyio.Event) -> None:
 async def _undo_merges(db: Database, pairs: Sequence[tuple[UUID, UUID]]) -> bool:
     """Merge pairs, each lead once, and undo it; return whether all rows are what they were."""
     merging = LeadMerging(_IDS, CLOCK)
-    before = await _hash(db)
+    before = await hash_rows(db)
     merged: list[UUID] = []
     touched: set[UUID] = set()
     for older, younger in pairs:
@@ -183,11 +183,12 @@ async def _undo_merges(db: Database, pairs: Sequence[tuple[UUID, UUID]]) -> bool
     for younger in reversed(merged):
         async with db.transaction() as tx:
             await merging.unmerge(tx, younger, _EDITOR)
-    return before == await _hash(db)
+    return before == await hash_rows(db)
 
 
-async def _hash(db: Database) -> Any:
-    return [tuple(row) for row in await db.fetch(SQL.hash_all)]
+async def hash_rows(db: Database) -> dict[str, str]:
+    """Return a hash of the rows of each table that a merge might leave a trace in."""
+    return {row["name"]: row["md5"] for row in await db.fetch(SQL.hash_all)}
 
 
 if __name__ == "__main__":

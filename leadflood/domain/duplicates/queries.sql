@@ -36,6 +36,27 @@ FROM duplicate_signature AS signature JOIN lead ON lead.id = signature.lead_id
 WHERE signature.lead_id = ANY(:lead_ids::uuid[])
     AND lead.merged_into IS NULL AND lead.deleted_at IS NULL;
 
+-- name: find_open_pairs
+-- Pairs of these leads that nobody has decided, up to a bound: what was alike may be no more.
+SELECT pair.lead_id, pair.other_id
+FROM unnest(:lead_ids::uuid[]) AS input (id)
+CROSS JOIN LATERAL (
+    (SELECT lead_id, other_id FROM possible_duplicate
+    WHERE lead_id = input.id AND state = 'open' ORDER BY other_id LIMIT :most::int)
+    UNION ALL
+    (SELECT lead_id, other_id FROM possible_duplicate
+    WHERE other_id = input.id AND state = 'open' ORDER BY lead_id LIMIT :most::int)
+) AS pair;
+
+-- name: drop_pairs
+-- Leads that are alike no more; a pair that a person decides at this moment is theirs.
+DELETE FROM possible_duplicate WHERE id = ANY(ARRAY(
+    SELECT pair.id
+    FROM unnest(:lead_ids::uuid[], :other_ids::uuid[]) AS input (lead_id, other_id)
+    JOIN possible_duplicate AS pair
+        ON pair.lead_id = input.lead_id AND pair.other_id = input.other_id
+    WHERE pair.state = 'open' FOR UPDATE OF pair SKIP LOCKED));
+
 -- name: find_different
 -- Which of these pairs of keys somebody has told apart.
 SELECT mark FROM different_pair WHERE mark = ANY(:marks::bytea[]);

@@ -56,6 +56,12 @@ async def find_candidates(db: Reader, blocks: Sequence[tuple[int, UUID]]) -> set
     return {(min(one, other), max(one, other)) for one, other in rows}
 
 
+async def find_open_pairs(db: Reader, lead_ids: Iterable[UUID]) -> set[Pair]:
+    """Find pairs of these leads that nobody has decided."""
+    rows = await db.fetch(SQL.find_open_pairs, lead_ids=list(lead_ids), most=MOST_OF_BLOCK)
+    return {(lead_id, other_id) for lead_id, other_id in rows}
+
+
 async def find_signatures(
     db: Reader, lead_ids: Iterable[UUID]
 ) -> dict[UUID, tuple[Signature, frozenset[UUID]]]:
@@ -95,6 +101,17 @@ async def add_pairs(
     )
     is_new = set(new_ids)
     return [(row["id"], row["other_id"]) for row in rows if row["id"] in is_new]
+
+
+async def drop_pairs(tx: Tx, pairs: Iterable[Pair]) -> None:
+    """Delete pairs that nobody has decided."""
+    ordered = sorted(pairs)
+    if ordered:
+        await tx.execute(
+            SQL.drop_pairs,
+            lead_ids=[lead_id for lead_id, _ in ordered],
+            other_ids=[other_id for _, other_id in ordered],
+        )
 
 
 async def list_pairs(

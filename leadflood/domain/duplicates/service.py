@@ -118,19 +118,24 @@ class DuplicateSearch:
             new_count += len(events)
 
     async def search(self, tx: Tx, lead_ids: Sequence[UUID]) -> Sequence[DuplicateSuspected]:
-        """Find who these leads may be, and write the pairs; return the events of new ones."""
+        """Find who these leads may be, and write the pairs; return the events of new ones.
+
+        Pairs of theirs that are alike no more are dropped, unless a person has decided them.
+        """
         identities = await telling_apart.describe(tx, lead_ids)
         if not identities:
             return ()
         signatures, blocks = await to_thread.run_sync(_sign_all, identities)
         await repository.write_signatures(tx, signatures, blocks)
         candidates = await repository.find_candidates(tx, blocks)
+        candidates |= (open_pairs := await repository.find_open_pairs(tx, signatures))
         signed = await repository.find_signatures(
             tx, {lead_id for pair in candidates for lead_id in pair}
         )
-        pairs = await to_thread.run_sync(
+        pairs, unlike = await to_thread.run_sync(
             _compare_all, candidates, signed, self._settings.least_score
         )
+        await repository.drop_pairs(tx, open_pairs & unlike)
         pairs = await _without_decided(tx, pairs, signed)
         staying = await telling_apart.keep_from_going(tx, {each for pair in pairs for each in pair})
         pairs = {pair: likeness for pair, likeness in pairs.items() if staying.issuperset(pair)}
@@ -166,8 +171,9 @@ def _sign_all(
 
 def _compare_all(
     candidates: Iterable[Pair], signed: Signed, least_score: float
-) -> dict[Pair, Likeness]:
-    """Return the likely pairs, the likeliest of each lead."""
+) -> tuple[dict[Pair, Likeness], set[Pair]]:
+    """Return the likely pairs, the likeliest of each lead, and those that are not alike."""
+    unlike: set[Pair] = set()
     scored: list[tuple[float, Pair, Likeness]] = []
     for pair in candidates:
         one, other = signed.get(pair[0]), signed.get(pair[1])
@@ -176,6 +182,8 @@ def _compare_all(
         likeness = compare(one[0], other[0])
         if likeness.score >= least_score:
             scored.append((likeness.score, pair, likeness))
+        else:
+            unlike.add(pair)
     counts: dict[UUID, int] = {}
     pairs: dict[Pair, Likeness] = {}
     for _, pair, likeness in sorted(scored, key=lambda each: (-each[0], each[1])):
@@ -183,7 +191,7 @@ def _compare_all(
             pairs[pair] = likeness
             for lead_id in pair:
                 counts[lead_id] = counts.get(lead_id, 0) + 1
-    return pairs
+    return pairs, unlike
 
 
 async def _without_decided(

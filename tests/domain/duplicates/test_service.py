@@ -92,6 +92,32 @@ async def test_a_merge_hides_a_pair_and_its_undo_does_not_ask_again(database: Da
     assert list(await pairs_of(database, older)) == []
 
 
+async def test_a_pair_that_only_a_merge_made_alike_goes_with_its_undo(database: Database) -> None:
+    ada, bert, twin = await saved(
+        database,
+        a_person(email="ada@merged.example", full_name="Ada Lund"),
+        a_person(phone="+4930123456", full_name="Bert Moe"),
+        a_person(phone="+4930123456", full_name="Berta Moe"),
+    )
+    await search(database)
+    assert [(pair.lead.id, pair.other.id) for pair in await pairs_of(database, twin)] == [
+        (bert, twin)
+    ]
+
+    async with database.transaction() as tx:
+        await LeadMerging(IDS, CLOCK).merge(tx, bert, ada, ANN)
+    await search(database)
+    merged = [(pair.lead.id, pair.other.id) for pair in await pairs_of(database, twin)]
+    async with database.transaction() as tx:
+        await LeadMerging(IDS, CLOCK).unmerge(tx, bert, ANN)
+    await search(database)
+
+    assert merged == [(ada, twin)]
+    assert [(pair.lead.id, pair.other.id) for pair in await pairs_of(database, twin)] == [
+        (bert, twin)
+    ]
+
+
 async def test_different_is_remembered_for_later_leads_of_the_same_keys(
     database: Database,
 ) -> None:
