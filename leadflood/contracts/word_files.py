@@ -9,17 +9,16 @@ from typing import Any
 from leadflood.engine.package_files import package_folder
 
 
-def read_text(name: str) -> str:
-    """Return a list as it stands, for whom it is parsed only where it is needed."""
-    return (package_folder("config") / "words" / name).read_text("utf-8")
-
-
 def read_lines(name: str) -> tuple[str, ...]:
     """Return the lines of a list, without its empty lines and its comments (`# …`)."""
-    lines = (line.partition("#")[0].strip() for line in read_text(name).splitlines())
+    lines = (line.partition("#")[0].strip() for line in _read(name).splitlines())
     return tuple(line for line in lines if line)
 
 
 def read_tables(name: str) -> dict[str, Any]:
     """Return the tables of a TOML file of words."""
-    return tomllib.loads(read_text(name))
+    return tomllib.loads(_read(name))
+
+
+def _read(name: str) -> str:
+    return (package_folder("config") / "words" / name).read_text("utf-8")

@@ -3,7 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
+from anyio import to_thread
+
 from leadflood.api.http import idempotency
+from leadflood.contracts.normalization.country_names import read_names
 from leadflood.domain.auth.retention import prune as prune_auth
 from leadflood.domain.duplicates.service import DuplicateSearch
 from leadflood.domain.imports.retention import prune as prune_uploads
@@ -54,6 +57,7 @@ class Upkeep:
         children = [
             Child("schedule", schedule.run),
             Child("gate", self._gateway.run),
+            Child("country-names", _read_country_names, optional=True, may_end=True),
             _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
             _repeating("secret", beat_seconds, self._check_secret, optional=False),
             _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
@@ -107,6 +111,11 @@ class Upkeep:
     async def _prune_uploads(self, now: datetime) -> int:
         async with self._storage.db.transaction() as tx:
             return await prune_uploads(tx, now)
+
+
+async def _read_country_names() -> None:
+    """Read in a thread what would hold up the loop when the first request asks for it."""
+    await to_thread.run_sync(read_names, abandon_on_cancel=True)
 
 
 def _repeating(

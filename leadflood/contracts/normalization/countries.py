@@ -1,21 +1,21 @@
 """Countries: the code we keep, and the names that people and providers use for it.
 
-Source: ISO 3166-1 as `pycountry` ships it, the names of the CLDR in all its languages
-(`config/words/country_names.txt`), and everyday names (`config/words/countries.toml`).
+Source: ISO 3166-1 as `pycountry` ships it, the names of the CLDR in all its languages, and
+everyday names (`config/words/countries.toml`).
 """
 
 import re
-import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 import pycountry
 from rapidfuzz import fuzz, process
 
+from leadflood.contracts.normalization.country_names import fold_name, read_names
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import CountryCode
-from leadflood.contracts.word_files import read_tables, read_text
+from leadflood.contracts.word_files import read_tables
 
 _EVERYDAY_NAMES = {
     "BL": "Saint Barthelemy",
@@ -52,11 +52,8 @@ _US_CITIES: dict[str, list[str]] = _TABLES["us_cities"]
 _STATES = frozenset(_US_CITIES)
 _COUNTRIES_FIRST = frozenset({"DE", "IN"})
 """Codes that stand behind a city more often as a country than as a US state."""
-_CLDR = read_text("country_names.txt")
-"""A line a country: `|` between its code and its names, sorted and folded."""
 _PARTS = re.compile(r"\s*[,;/|()\[\]\n]\s*|\s+[-\u2013\u2014]\s+")
 _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
-_ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 class ReadCountry(msgspec.Struct, frozen=True):
@@ -120,15 +117,6 @@ def nearest_country(text: str) -> tuple[CountryCode, str] | None:
     return code, _NAMES[code]
 
 
-@lru_cache(maxsize=8192)
-def fold_name(name: str) -> str:
-    """Fold a country's name: no case, no accents, no marks, single spaces, no article."""
-    decomposed = unicodedata.normalize("NFKD", name.replace("&", " and ")).casefold()
-    plain = unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
-    signs = (sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in plain)
-    return " ".join("".join(signs).split()).removeprefix("the ")
-
-
 def _choose(text: str, hints: frozenset[str], city: str) -> ReadCountry:
     """Return the country that a text without other places means."""
     folded = fold_name(text)
@@ -186,18 +174,7 @@ def _codes_of(text: str) -> tuple[CountryCode, ...]:
     if (number := folded.removesuffix(" 0")).isascii() and number.isdigit():
         folded = number.zfill(3)
     own = _ISO.get(folded)
-    return (own,) if own else _cldr_names().get(folded, ())
-
-
-@cache
-def _cldr_names() -> Mapping[str, tuple[CountryCode, ...]]:
-    """Return the countries of each name of the CLDR: 10 ms, for the first that is not English."""
-    codes: dict[str, tuple[CountryCode, ...]] = {}
-    for line in _CLDR.splitlines():
-        code, *names = line.split("|")
-        for name in names:
-            codes[name] = (*codes.get(name, ()), code)
-    return codes
+    return (own,) if own else read_names().get(folded, ())
 
 
 def _everyday_names() -> Iterator[tuple[CountryCode, str]]:
