@@ -6,7 +6,6 @@ its domain, or by its name beside its place.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from leadflood.contracts.found_values import FoundValue
@@ -18,14 +17,13 @@ from leadflood.contracts.normalization.profiles import read_linkedin
 from leadflood.contracts.normalization.role_mailboxes import is_role_mailbox
 from leadflood.contracts.normalization.text import clean_text, name_key
 from leadflood.contracts.values import FieldName
+from leadflood.domain.leads.rules.name_match import is_whole
 from leadflood.domain.leads.schemas.identity import IDENTIFYING, MAX_KEY, IdentityKey
 
 LEAST_CONFIDENCE = 0.5
 """An address or a name somebody merely guessed must not merge two people."""
 
 _LINKEDIN_KINDS = {"in": "linkedin", "pub": "linkedin_pub", "member": "linkedin_member"}
-_WHOLE_NAME = re.compile("^[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}$")
-"""A Chinese, Japanese or Korean name is whole without a space."""
 _NAMES = (FieldName.FULL_NAME, FieldName.FIRST_NAME, FieldName.LAST_NAME)
 _PHONES = (FieldName.PHONE, FieldName.MOBILE_PHONE)
 _PLACES = (FieldName.CITY, FieldName.COUNTRY, FieldName.COMPANY_COUNTRY, *_PHONES)
@@ -76,10 +74,6 @@ def _name_in(texts: Texts) -> str:
     return whole_name(whole if whole and len(parts) < len(_NAMES) - 1 else " ".join(parts))
 
 
-def _is_whole(name: str) -> bool:
-    return " " in name_key(name) or _WHOLE_NAME.match(name_key(name)) is not None
-
-
 def names_in(values: Iterable[FoundValue]) -> tuple[str, str]:
     """Return the person's name and the company's; empty: not known."""
     texts = {value.field: str(value.value) for value in reversed([*values])}
@@ -109,7 +103,7 @@ def _name_keys(texts: Texts) -> set[IdentityKey]:
     phones = [text for field in _PHONES for text in texts.get(field, ())]
     beside = [("name_phone", phone) for phone in phones if phone.startswith("+")]
     domains = _each(texts, FieldName.COMPANY_DOMAIN, company_domain)
-    if domains and _is_whole(name):
+    if domains and is_whole(name_key(name)):
         beside.append(("name_domain", domains[0]))
     elif not domains and (company := company_key(texts.get(FieldName.COMPANY_NAME, [""])[0])):
         beside.append(("name_company", company))

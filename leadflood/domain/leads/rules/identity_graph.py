@@ -14,7 +14,7 @@ import msgspec
 from leadflood.contracts.normalization.companies import company_key
 from leadflood.contracts.normalization.names import whole_name
 from leadflood.contracts.normalization.text import name_key
-from leadflood.domain.leads.rules.name_match import organisations_differ, people_differ
+from leadflood.domain.leads.rules.name_match import best_names, organisations_differ, people_differ
 from leadflood.domain.leads.rules.union_find import UnionFind
 from leadflood.domain.leads.schemas.identity import IdentityKey
 
@@ -30,7 +30,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     - `id`: the oldest of them.
     - `members`: the ids of all.
     - `keys`: the keys of all.
-    - `names`: folded names of the person.
+    - `names`: folded names of the person; no given names alone where a whole name is known.
     - `organisations`: folded names of an organisation that is a lead itself, each with its place
       (`city=bonn`), if one is known.
     - `kept_apart`: leads that a person has said are others.
@@ -54,7 +54,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
             id=min(self.id, other.id),
             members=self.members | other.members,
             keys=self.keys | other.keys,
-            names=self.names | other.names,
+            names=best_names(self.names | other.names),
             organisations=self.organisations | other.organisations,
             kept_apart=self.kept_apart | other.kept_apart,
         )

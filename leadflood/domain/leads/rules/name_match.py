@@ -1,5 +1,6 @@
 """Name matching: whether two folded names can be of one person, or of one organisation. Pure."""
 
+import re
 from functools import lru_cache
 
 from rapidfuzz.distance import JaroWinkler
@@ -9,6 +10,22 @@ _ALIKE = 0.88
 _SAME_ORGANISATION = 88.0
 _SHORT_FORM = 3
 """As many letters as a short form of a name has at least: `Alex`, `Kat`."""
+_WHOLE_NAME = re.compile("^[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}$")
+"""A Chinese, Japanese or Korean name is whole without a space."""
+
+
+def is_whole(name: str) -> bool:
+    """Whether a folded name is a person's whole name, not a part of it."""
+    return " " in name or _WHOLE_NAME.match(name) is not None
+
+
+def best_names(names: frozenset[str]) -> frozenset[str]:
+    """Return the whole names of a person, or where none is known all that are.
+
+    A part that was known first, and may be misspelled, says nothing beside a whole name: who is
+    who must not depend on which was learned first.
+    """
+    return frozenset(filter(is_whole, names)) or names
 
 
 @lru_cache(maxsize=65536)

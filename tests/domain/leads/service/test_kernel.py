@@ -4,6 +4,7 @@ from uuid import UUID
 import pytest
 from anyio import create_task_group
 from leadflood.domain.leads.repository.profiles import SQL, find_survivors
+from leadflood.domain.leads.schemas.identity import LeadValues
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.upserting import upsert
@@ -12,6 +13,7 @@ from tests.domain.leads.people import (
     IDS,
     SEEN_AT,
     a_person,
+    a_value,
     email_of,
     learned,
     saved,
@@ -36,6 +38,27 @@ async def test_a_lead_that_finds_a_key_taken_merges_into_the_older(database: Dat
     assert [(one.lead_id, one.merged_into, one.reason) for one in view.merged] == [
         (younger, older, "same email")
     ]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_a_given_name_misspelled_tells_nobody_apart_whoever_is_first_known_by_the_whole_name(
+    database: Database, order: tuple[int, int]
+) -> None:
+    ids = await saved(
+        database,
+        a_person(("provider:apollo", "1"), first_name="Ivo", company_name="Blackpoint"),
+        a_person(("provider:apollo", "2"), first_name="vIo", company_name="Blackpoint"),
+    )
+    values = (
+        a_value("full_name", "Ivo Garland", evidence="a"),
+        a_value("linkedin_url", "https://www.linkedin.com/in/ivo-garland", evidence="a"),
+    )
+
+    for place in order:
+        keys = kernel.identity_keys(values)
+        await learned(database, LeadValues(lead_id=ids[place], values=values, keys=keys))
+
+    assert set((await find_survivors(database, ids)).values()) == {ids[0]}
 
 
 async def test_leads_that_are_gone_are_left_out(database: Database) -> None:
