@@ -99,16 +99,20 @@ def read_emails(text: str) -> ReadEmails:
 def suggest_email(address: str) -> str | None:
     """Return the address that was probably meant by one with a typing error in its domain."""
     local, _, domain = address.rpartition("@")
+    meant = _suggest_domain(domain)
+    return None if meant is None else f"{local}@{meant}"
+
+
+@lru_cache(maxsize=8192)
+def _suggest_domain(domain: str) -> str | None:
     if domain in FREE_MAIL or domain in _MAILERS:
         return None
     body, _, ending = domain.rpartition(".")
     if ending in _ENDINGS:
-        domain = f"{body}.{_ENDINGS[ending]}"
-        return suggest_email(f"{local}@{domain}") or f"{local}@{domain}"
-    for mailer in _MAILERS:
-        if OSA.distance(domain, mailer, score_cutoff=1) == 1:
-            return f"{local}@{mailer}"
-    return None
+        mended = f"{body}.{_ENDINGS[ending]}"
+        return _suggest_domain(mended) or mended
+    near = (each for each in _MAILERS if OSA.distance(domain, each, score_cutoff=1) == 1)
+    return next(near, None)
 
 
 def why_not_personal(address: str) -> str | None:

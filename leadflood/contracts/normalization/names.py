@@ -103,6 +103,7 @@ def strip_titles(text: str) -> str:
     return " ".join(words)
 
 
+@lru_cache(maxsize=8192)
 def whole_name(full: str) -> str:
     """Return a whole name as it is spoken: `Berg, Dr. Ada` and `Dr. Ada Berg, PhD` are Ada Berg."""
     text = strip_titles(_TAIL.sub("", _IN_BRACKETS.sub("", clean_text(full)[:_MOST_CHARS])))

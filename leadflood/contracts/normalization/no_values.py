@@ -15,7 +15,8 @@ _CROSSES = re.compile(r"x{3,}")
 
 
 def _fold(text: str) -> str:
-    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    usual = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    plain = " ".join(usual.casefold().split())
     return plain.replace(" / ", "/").strip(_OUTER)
 
 
@@ -32,7 +33,10 @@ def is_no_value(text: str) -> bool:
     if text.isascii() and text.isalpha():
         lower = text.lower()
         return lower in _WORDS or _CROSSES.fullmatch(lower) is not None
-    return is_blank(text) or _fold(text) in _WORDS or _is_pattern(text)
+    if is_blank(text):
+        return True
+    folded = _fold(text)
+    return folded in _WORDS or (folded[:1] in "x0" and _is_pattern(folded))
 
 
 def is_blank(text: str) -> bool:
@@ -46,6 +50,5 @@ def may_be_name(field: FieldName, text: str) -> bool:
     return text.casefold() in names and (text.istitle() or not text.isascii())
 
 
-def _is_pattern(text: str) -> bool:
-    folded = _fold(text)
+def _is_pattern(folded: str) -> bool:
     return bool(_CROSSES.fullmatch(folded) or _ZERO_DATE.fullmatch(folded))

@@ -29,6 +29,8 @@ _EXTENSION = re.compile(
 _BETWEEN = re.compile(
     r"\s*[;|\n,\u3001]\s*|\s+(?:or|oder|ou|o|and|und|et|y|e|of|en|или|и)\s+|\s*/\s*"
 )
+_PLAIN = re.compile(r"\+[1-9][0-9]{6,14}")
+"""Most numbers: nothing but digits has to be taken off them (tested to agree with the rest)."""
 _E164 = re.compile(r"\+[1-9]\d{4,14}(?= ext\. \d{1,7}$|$)")
 
 
@@ -91,8 +93,8 @@ def region_of_number(value: str) -> str | None:
 
 def read_phones(text: str, region: str | None = None) -> ReadPhones:
     """Read a cell, which may hold two numbers, or one that a spreadsheet took for a number."""
-    if text in _VALID:
-        return ReadPhones((text,))
+    if _PLAIN.fullmatch(text) and (number := normalize_phone(text)) is not None:
+        return ReadPhones((number,))
     cleaned = _usual(clean_text(_BREAKS.sub("; ", text.strip()))[:_MOST_CHARS])
     if problem := _spreadsheet_problem(cleaned):
         return ReadPhones(note=f"{text[:60]!r} {problem}")
@@ -140,6 +142,8 @@ def _find_in(text: str, region: str | None) -> tuple[str, ...]:
 
 def _parse(text: str, region: str | None) -> PhoneNumber | None:
     """Return the number that a text is, if it is a valid one."""
+    if _PLAIN.fullmatch(text):
+        return _parse_spellings([text], None)
     known = region if region in phonenumbers.SUPPORTED_REGIONS else None
     text, extension = _cut_extension(_LABEL.sub("", _usual(text)))
     spellings = [text]
@@ -147,14 +151,19 @@ def _parse(text: str, region: str | None) -> PhoneNumber | None:
         spellings.append(_TRUNK.sub("", text))
     if text.lstrip("( ").startswith("00"):
         spellings.insert(0, "+" + text.lstrip("( ")[2:])
+    number = _parse_spellings(spellings, known)
+    if number is not None and extension:
+        number.extension = extension
+    return number
+
+
+def _parse_spellings(spellings: Sequence[str], region: str | None) -> PhoneNumber | None:
     for spelling in spellings:
         try:
-            number = phonenumbers.parse(spelling, known)
+            number = phonenumbers.parse(spelling, region)
         except phonenumbers.NumberParseException:
             continue
         if phonenumbers.is_valid_number(number):
-            if extension:
-                number.extension = extension
             return number
     return None
 

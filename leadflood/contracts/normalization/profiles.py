@@ -11,6 +11,10 @@ from leadflood.contracts.normalization.text import clean_text
 _ID = re.compile(r"^A(?:Co|Cw|EM)AA[\w-]+$", re.ASCII)
 """An id that LinkedIn gives a member, as it stands in exports and addresses: case matters."""
 _LANGUAGE = re.compile(r"^[a-z]{2}(?:[-_][a-z]{2})?$", re.IGNORECASE)
+_PLAIN_MEMBER = re.compile(
+    r"(?:https?://)?(?:www\.)?linkedin\.com/in/([a-z0-9][a-z0-9-]*)/?", re.ASCII
+)
+"""Most addresses of people: taken without the whole reading (tested to agree with it)."""
 _NUMBER = re.compile(r"^[0-9a-f]{1,4}$", re.IGNORECASE)
 _COMPANY_KINDS = {
     "company": "company",
@@ -39,7 +43,12 @@ class LinkedInPage(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=8192)
 def read_linkedin(text: str) -> LinkedInPage | None:
     """Return the page of a person or a company; None for anything else."""
-    url = clean_text(text)
+    if plain := _PLAIN_MEMBER.fullmatch(text):
+        return _page(f"in/{plain[1]}", "in", plain[1])
+    return _read_address(clean_text(text))
+
+
+def _read_address(url: str) -> LinkedInPage | None:
     try:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         host = (parts.hostname or "").lower()

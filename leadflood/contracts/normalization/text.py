@@ -12,6 +12,7 @@ _BASE_LETTERS = str.maketrans(
     dict(zip("øłđðħıŋŧĸ", "olddhintk", strict=True)) | {"þ": "th", "æ": "ae", "œ": "oe"}
 )
 """Letters that Unicode does not take apart into a base and an accent."""
+_ASCII_SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
 def clean_text(text: str) -> str:
@@ -24,8 +25,8 @@ def clean_text(text: str) -> str:
 @lru_cache(maxsize=8192)
 def name_key(name: str) -> str:
     """Fold a person's name: no case, no accents, no punctuation, single spaces."""
-    if name.isascii() and name.replace(" ", "").isalpha():
-        return " ".join(name.casefold().split())
+    if name.isascii() and name.isprintable():
+        return " ".join(name[:MAX_TEXT].lower().translate(_ASCII_SIGNS).split())
     folded = unicodedata.normalize("NFKD", clean_text(name)).casefold().translate(_BASE_LETTERS)
     letters = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
     return _SPACES.sub(" ", letters).strip()

@@ -118,6 +118,16 @@ def test_no_invalid_number_can_be_called(region: str) -> None:
         assert callable_number(text) is None
 
 
+@pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+def test_the_short_way_of_plain_numbers_agrees_with_the_whole_one(region: str) -> None:
+    example = phonenumbers.example_number(region)
+    assert example is not None
+    number = phonenumbers.format_number(example, PhoneNumberFormat.E164)
+
+    for text in (number, number[:-1], f"{number}1", f"{number[:3]}0{number[3:]}"):
+        assert read_phones(text, "DE").numbers == read_phones(f"tel:{text}", "DE").numbers
+
+
 def test_a_number_is_called_without_its_extension() -> None:
     assert callable_number("+4930123456 ext. 12") == "+4930123456"
     assert callable_number("030 123456") is None

@@ -2,6 +2,7 @@ import pytest
 from leadflood.contracts.normalization.profiles import (
     normalize_company_linkedin,
     normalize_linkedin,
+    read_linkedin,
 )
 
 WWW = "https://www.linkedin.com"
@@ -59,3 +60,20 @@ def test_a_page_of_a_company_is_no_persons(text: str, path: str) -> None:
 def test_another_page_is_nobodys(text: str) -> None:
     assert normalize_linkedin(text) is None
     assert normalize_company_linkedin(text) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "linkedin.com/in/ada-berg",
+        "www.linkedin.com/in/ada-berg/",
+        "http://linkedin.com/in/a1",
+        "https://www.linkedin.com/in/de",
+        "https://www.linkedin.com/in/in",
+    ],
+)
+def test_the_short_way_of_plain_profiles_agrees_with_the_whole_one(address: str) -> None:
+    page = read_linkedin(address)
+
+    assert page is not None
+    assert page == read_linkedin(f" {address}")

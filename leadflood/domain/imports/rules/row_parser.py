@@ -4,6 +4,7 @@ A row of a company without a person is a lead identified by the company's domain
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.cells import is_missing
@@ -41,31 +42,28 @@ _IDENTIFYING = frozenset(
 
 def parse_row(
     record: Record,
-    fields: Sequence[ColumnField | None],
+    fields: tuple[ColumnField | None, ...],
     defaults: Mapping[ColumnField, str] | None = None,
-    order: Sequence[int] = (),
+    order: tuple[int, ...] = (),
     currency: str | None = None,
 ) -> ImportRow | BadRow:
-    """Turn a record into values, or say why it cannot be used; `defaults` fill empty cells.
+    """Turn a record without a fault into values, or say why it is nobody's.
+
+    `defaults` fill empty cells.
 
     `order` says which of two columns for one field is read first; empty: as they stand.
     `currency` is the one in which sums are numbers.
     """
-    problem = find_fault(record, fields)
-    if problem is not None:
-        return BadRow(number=record.number, reason=problem, raw=record.cells)
+    cells = record.cells
     texts: dict[FieldName, list[str]] = {}
     external_id: str | None = None
-    for column in order or range(len(fields)):
-        field = fields[column]
-        if field is None or column >= len(record.cells):
+    for column, field in _list_columns(fields, order):
+        if column >= len(cells) or not (text := clean_text(cells[column])):
             continue
-        if not (text := clean_text(record.cells[column])):
-            continue
-        if field.value_field is not None:
-            texts.setdefault(field_of(field.value_field, text), []).append(record.cells[column])
-        elif field is ColumnField.EXTERNAL_ID:
+        if field is None:
             external_id = external_id or text
+        else:
+            texts.setdefault(field_of(field, text), []).append(cells[column])
     row = _read(texts, defaults or {}, currency)
     notes = tuple(f"{field.value}: {note}" for field, note in row.notes)
     if external_id is None and not is_identifying(_identifying_fields(row.values)):
@@ -79,6 +77,19 @@ def parse_row(
         notes=(*shape_notes(record.cells, fields), *notes),
         external_id=external_id,
     )
+
+
+@lru_cache(maxsize=64)
+def _list_columns(
+    fields: tuple[ColumnField | None, ...], order: tuple[int, ...]
+) -> list[tuple[int, FieldName | None]]:
+    """List the columns that are read, with the field of their values; None: external ids."""
+    columns = [(column, fields[column]) for column in order or range(len(fields))]
+    return [
+        (column, field.value_field)
+        for column, field in columns
+        if field and (field.value_field or field is ColumnField.EXTERNAL_ID)
+    ]
 
 
 def find_fault(record: Record, fields: Sequence[ColumnField | None]) -> str | None:

@@ -30,16 +30,18 @@ class RowReader:
     def read(self, record: Record) -> ImportRow | BadRow:
         """Read a row, or say why it cannot be used."""
         plan = self._plan
-        is_broken = find_fault(record, plan.fields) is not None
+        fault = find_fault(record, plan.fields)
+        is_broken = fault is not None
         read_consent = self._consent.read_broken if is_broken else self._consent.read
         stated = read_consent(record.cells)
-        row = parse_row(
-            _without(record, stated.refused | self._marks.columns),
-            plan.fields,
-            plan.defaults,
-            plan.order,
-            self._currency,
-        )
+        left = _without(record, stated.refused | self._marks.columns)
+        if left is not record:
+            fault = find_fault(left, plan.fields)
+        row: ImportRow | BadRow
+        if fault is None:
+            row = parse_row(left, plan.fields, plan.defaults, plan.order, self._currency)
+        else:
+            row = BadRow(number=record.number, reason=fault, raw=record.cells)
         row = msgspec.structs.replace(row, raw=record.cells, consent=stated.statements)
         if stated.statements:
             row = msgspec.structs.replace(

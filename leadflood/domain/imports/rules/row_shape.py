@@ -62,11 +62,11 @@ def shape_notes(cells: Sequence[str], fields: Fields) -> tuple[str, ...]:
 def find_shift(cells: Sequence[str], fields: Fields) -> str | None:
     """Return why the cells of a row stand in wrong columns; None: nothing shows that they do."""
     width = describe_width(cells, fields)
-    pairs = [(field, cell.strip()) for field, cell in zip(fields, cells, strict=False) if field]
     if width is None:
-        return _find_lost_email(pairs)
-    for field, text in pairs:
-        if text and not _fits(field, text):
+        return _find_lost_email(cells, fields)
+    for field, cell in zip(fields, cells, strict=False):
+        text = cell.strip()
+        if field and text and not _fits(field, text):
             return (
                 f"{width}, and {text[:_SHOWN_CHARS]!r} stands in the column of {field.value}: a"
                 f" cell before it is {'missing' if len(cells) < len(fields) else 'too many'}"
@@ -74,11 +74,13 @@ def find_shift(cells: Sequence[str], fields: Fields) -> str | None:
     return None
 
 
-def _find_lost_email(pairs: Sequence[tuple[ColumnField, str]]) -> str | None:
-    emails = [text for field, text in pairs if field is ColumnField.EMAIL]
+def _find_lost_email(cells: Sequence[str], fields: Fields) -> str | None:
+    pairs = list(zip(fields, cells, strict=False))
+    emails = [cell.strip() for field, cell in pairs if field is ColumnField.EMAIL]
     if not emails or any(emails):
         return None
-    for field, text in pairs:
+    for field, cell in pairs:
+        text = cell.strip()
         if field in _TEXTS and "@" in text and kind_of(text) is AddressKind.EMAIL:
             return (
                 f"the e-mail address {text[:_SHOWN_CHARS]!r} stands in the column of {field.value},"

@@ -126,6 +126,8 @@ def _mailbox_keys(texts: Texts, strong: set[IdentityKey]) -> set[IdentityKey]:
     shared = [
         email for email in _each(texts, FieldName.EMAIL, normalize_email) if email not in proven
     ]
+    if not shared:
+        return set()
     named = _named(_name_in(texts), [("name_mailbox", email) for email in shared])
     return named | {IdentityKey("mailbox", email) for email in shared}
 

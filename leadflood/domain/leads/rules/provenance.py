@@ -46,7 +46,6 @@ def half_life_days(field: FieldName) -> float:
     return _SLOW_DAYS if field in _SLOW else _JOB_DAYS
 
 
-@lru_cache(maxsize=4096)
 def rank_of(field: FieldName, confidence: float, observed_at: datetime) -> float:
     """Return the number that orders values of one field for ever."""
     days = observed_at.timestamp() / _DAY_SECONDS
