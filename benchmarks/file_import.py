@@ -67,6 +67,7 @@ async def measure_import(server: Server, row_count: int, seed: int) -> Figures:
         await anyio.sleep(2)  # noqa: TID251 - until the node has settled
         idle_bytes = _rss(served.pid)
         async with _watched(served.pid) as peak:
+            cpu_before = _cpu_seconds(served.pid)
             started_at = perf_counter()
             staged = await _upload(served, write_file(row_count, seed))
             uploaded_at = perf_counter()
@@ -74,7 +75,7 @@ async def measure_import(server: Server, row_count: int, seed: int) -> Figures:
             await api.request("PUT", f"{path}/mapping", {"enrich": False, "tags": ["bench"]})
             await api.request("POST", f"{path}/start")
             view = await _until(api, path, "completed")
-            imported_at = perf_counter()
+            imported_at, cpu_after = perf_counter(), _cpu_seconds(served.pid)
             await api.request("POST", f"{path}/undo")
             undone = await _until(api, path, "undone")
             undone_at = perf_counter()
@@ -90,6 +91,8 @@ async def measure_import(server: Server, row_count: int, seed: int) -> Figures:
         "import_seconds": round(imported_at - uploaded_at, 1),
         "rows_per_s": round(row_count / (imported_at - uploaded_at)),
         "rows_per_s_with_upload": round(row_count / (imported_at - started_at)),
+        "node_cpu_ms_a_row": round((cpu_after[0] - cpu_before[0]) * 1_000 / row_count, 3),
+        "postgres_cpu_ms_a_row": round((cpu_after[1] - cpu_before[1]) * 1_000 / row_count, 3),
         "undo_seconds": round(undone_at - imported_at, 1),
         "undo_is_exact": before == after,
         "idle_mb": round(idle_bytes / _MB),
@@ -119,6 +122,20 @@ async def _until(api: Api, path: str, state: str) -> Any:
             if view["state"] == state:
                 return view
             await CLOCK.sleep(STEP_SECONDS)
+
+
+def _cpu_seconds(pid: int) -> tuple[float, float]:
+    """Return what a node and the Postgres of this benchmark have spent so far, with children."""
+    node, postgres = psutil.Process(pid), 0.0
+    for process in psutil.Process().children(recursive=True):
+        if process.name() == "postgres":
+            postgres += _spent(process)
+    return sum(_spent(process) for process in (node, *node.children(recursive=True))), postgres
+
+
+def _spent(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _rss(pid: int) -> int:

@@ -14,6 +14,7 @@ from leadflood.domain.notifications.retention import prune as prune_notification
 from leadflood.domain.notifications.service.event_notifier import EventNotifier
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.engine.actors.supervisor import Child
+from leadflood.engine.db.statistics import analyze_grown_tables
 from leadflood.engine.ledger.answers import forget_answers
 from leadflood.engine.ledger.budgets import prune_budgets
 from leadflood.engine.ledger.repository import resolve_orphans
@@ -27,6 +28,7 @@ from leadflood.wiring.storage import Storage
 ORPHANS_SECONDS = 2.0
 LOOK_UP_SECONDS = 30.0
 PRUNE_SECONDS = 600.0
+STATISTICS_SECONDS = 5.0
 
 
 class Upkeep:
@@ -61,6 +63,7 @@ class Upkeep:
             _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
             _repeating("secret", beat_seconds, self._check_secret, optional=False),
             _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
+            _repeating("statistics", STATISTICS_SECONDS, self._analyze),
             _repeating("answers", PRUNE_SECONDS, self._prune),
             _repeating("duplicates", storage.settings.duplicates.look_seconds, self._find_twins),
             _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
@@ -89,6 +92,10 @@ class Upkeep:
         """Compare leads that changed with the others."""
         if new_count := await self._duplicates.run(self._storage.db, self._publisher):
             log.info("leads.duplicates.found", count=new_count)
+
+    async def _analyze(self) -> None:
+        """Bring what the planner knows of tables up to date."""
+        await analyze_grown_tables(self._storage.db)
 
     async def _notify(self) -> None:
         await self._notifier.poll(self._publisher)

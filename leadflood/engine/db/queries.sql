@@ -55,3 +55,20 @@ SELECT pg_backend_pid() AS pid, current_setting('leadflood.session', TRUE) AS ma
 -- name: find_revision
 -- The migration the database stands at.
 SELECT version_num FROM alembic_version;
+
+-- name: analyze_grown_tables
+-- Small tables are left alone: of them a plan is as good as another.
+DO $$
+DECLARE
+    grown record;
+BEGIN
+    FOR grown IN
+        SELECT schemaname, relname FROM pg_stat_user_tables
+        WHERE schemaname = current_schema() AND n_mod_since_analyze > 1000
+            AND n_mod_since_analyze > n_live_tup / 2
+        ORDER BY relname
+    LOOP
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %I.%I', grown.schemaname, grown.relname);
+    END LOOP;
+END
+$$;
