@@ -47,7 +47,6 @@ STATEMENTS = (
         PRIMARY KEY (block, lead_id)
     )
     """,
-    "CREATE INDEX duplicate_block_lead ON duplicate_block (lead_id)",
     """
     CREATE TABLE different_pair (
         mark bytea PRIMARY KEY CHECK (length(mark) = 32),

@@ -1,6 +1,13 @@
+-- name: lock_signatures
+-- What leads were compared by until now.
+SELECT lead_id, content FROM duplicate_signature WHERE lead_id = ANY(:lead_ids::uuid[])
+ORDER BY lead_id FOR UPDATE;
+
 -- name: delete_blocks
--- The blocks of leads that are signed anew.
-DELETE FROM duplicate_block WHERE lead_id = ANY(:lead_ids::uuid[]);
+-- Blocks that leads are in no more.
+DELETE FROM duplicate_block
+USING unnest(:blocks::int8[], :lead_ids::uuid[]) AS gone (block, lead_id)
+WHERE duplicate_block.block = gone.block AND duplicate_block.lead_id = gone.lead_id;
 
 -- name: add_signatures
 -- How leads are compared.
@@ -112,8 +119,8 @@ WHERE id = :id::uuid AND state = 'open';
 
 -- name: prune_blocks
 -- Blocks of leads that are gone.
-DELETE FROM duplicate_block WHERE lead_id = ANY(ARRAY(
-    SELECT DISTINCT block.lead_id FROM duplicate_block AS block
+DELETE FROM duplicate_block WHERE ctid = ANY(ARRAY(
+    SELECT block.ctid FROM duplicate_block AS block
     WHERE NOT EXISTS (
         SELECT FROM duplicate_signature AS signature WHERE signature.lead_id = block.lead_id)
     LIMIT :limit::int));

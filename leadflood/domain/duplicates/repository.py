@@ -1,6 +1,6 @@
 """Possible duplicates in the database, and how leads are found that may be one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +21,8 @@ _decode = msgspec.msgpack.Decoder(Signature).decode
 
 Pair = tuple[UUID, UUID]
 """Two leads, the older first."""
+Block = tuple[int, UUID]
+"""A block and a lead that is in it."""
 
 
 class StoredPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,27 +39,40 @@ class StoredPair(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str | None
 
 
-async def write_signatures(
-    tx: Tx, signatures: Mapping[UUID, Signature], blocks: Sequence[tuple[int, UUID]]
-) -> None:
-    """Write how leads are compared, and with whom."""
-    await tx.execute(SQL.delete_blocks, lead_ids=list(signatures))
-    await tx.execute(
-        SQL.add_signatures,
-        lead_ids=list(signatures),
-        contents=[_encode(signature) for signature in signatures.values()],
-    )
-    await tx.execute(SQL.add_blocks, **_block_columns(blocks))
+async def lock_signatures(tx: Tx, lead_ids: Iterable[UUID]) -> dict[UUID, Signature]:
+    """Lock what leads were compared by until now; those that never were are left out."""
+    rows = await tx.fetch(SQL.lock_signatures, lead_ids=list(lead_ids))
+    return {lead_id: _decode(content) for lead_id, content in rows}
 
 
-async def find_candidates(db: Reader, blocks: Sequence[tuple[int, UUID]]) -> set[Pair]:
+async def write_signatures(tx: Tx, signatures: Mapping[UUID, Signature]) -> None:
+    """Write what leads are compared by."""
+    if signatures:
+        await tx.execute(
+            SQL.add_signatures,
+            lead_ids=list(signatures),
+            contents=[_encode(signature) for signature in signatures.values()],
+        )
+
+
+async def write_blocks(tx: Tx, gone: Sequence[Block], new: Sequence[Block]) -> None:
+    """Write with whom leads are compared."""
+    if gone:
+        await tx.execute(SQL.delete_blocks, **_block_columns(gone))
+    if new:
+        await tx.execute(SQL.add_blocks, **_block_columns(new))
+
+
+async def find_candidates(db: Reader, blocks: Sequence[Block]) -> set[Pair]:
     """Find pairs of leads that share a block."""
     rows = await db.fetch(SQL.find_candidates, **_block_columns(blocks), most=MOST_OF_BLOCK)
     return {(min(one, other), max(one, other)) for one, other in rows}
 
 
-async def find_open_pairs(db: Reader, lead_ids: Iterable[UUID]) -> set[Pair]:
+async def find_open_pairs(db: Reader, lead_ids: Collection[UUID]) -> set[Pair]:
     """Find pairs of these leads that nobody has decided."""
+    if not lead_ids:
+        return set()
     rows = await db.fetch(SQL.find_open_pairs, lead_ids=list(lead_ids), most=MOST_OF_BLOCK)
     return {(lead_id, other_id) for lead_id, other_id in rows}
 
@@ -151,7 +166,7 @@ async def prune_blocks(tx: Tx, limit: int) -> None:
     await tx.execute(SQL.prune_blocks, limit=limit)
 
 
-def _block_columns(blocks: Sequence[tuple[int, UUID]]) -> dict[str, list[object]]:
+def _block_columns(blocks: Sequence[Block]) -> dict[str, list[object]]:
     return {
         "blocks": [block for block, _ in blocks],
         "lead_ids": [lead_id for _, lead_id in blocks],

@@ -85,7 +85,11 @@ def sign(lead: LeadIdentity) -> Signature:
 
 
 def list_blocks(signature: Signature) -> list[int]:
-    """Return the blocks of a lead, as numbers."""
+    """Return the blocks of a lead, as numbers.
+
+    What is stored of a signature that stays the same is not written again: another rule here needs
+    a migration that empties `duplicate_signature` and `duplicate_block`.
+    """
     sounds = sorted({sound_of(word) for name in signature.names for word in _ends(name)})
     texts = [f"{kind}|{value}" for kind, value in signature.strong if ":" not in kind]
     texts += [f"{kind}|{value}" for kind, value in signature.strong if kind.startswith("external:")]

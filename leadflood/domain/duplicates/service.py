@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
+import msgspec
 from anyio import to_thread
 
 from leadflood.domain.auth.schemas.principals import Editor, Visibility
 from leadflood.domain.duplicates import repository
-from leadflood.domain.duplicates.repository import Pair, StoredPair
+from leadflood.domain.duplicates.repository import Block, Pair, StoredPair
 from leadflood.domain.duplicates.rules import (
     MOST_PAIRS,
     Likeness,
@@ -39,9 +40,22 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.queue.publisher import Publisher
 
 BATCH = 500
-PRUNED_LEADS = 1_000
+PRUNED_BLOCKS = 10_000
 _MOST_MARKS = 4
 """Of a lead, so many strong keys remember that it is another."""
+
+
+class _SignedBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What leads are compared by, and the blocks that they are in.
+
+    `changed`: the signatures that are others than before; `new` and `gone`: blocks likewise.
+    """
+
+    changed: dict[UUID, Signature]
+    blocks: list[Block]
+    new: list[Block]
+    gone: list[Block]
+
 
 Signed = Mapping[UUID, tuple[Signature, frozenset[UUID]]]
 
@@ -125,10 +139,12 @@ class DuplicateSearch:
         identities = await telling_apart.describe(tx, lead_ids)
         if not identities:
             return ()
-        signatures, blocks = await to_thread.run_sync(_sign_all, identities)
-        await repository.write_signatures(tx, signatures, blocks)
-        candidates = await repository.find_candidates(tx, blocks)
-        candidates |= (open_pairs := await repository.find_open_pairs(tx, signatures))
+        before = await repository.lock_signatures(tx, [lead.id for lead in identities])
+        signed_now = await to_thread.run_sync(_sign_all, identities, before)
+        await repository.write_signatures(tx, signed_now.changed)
+        await repository.write_blocks(tx, signed_now.gone, signed_now.new)
+        candidates = await repository.find_candidates(tx, signed_now.blocks)
+        candidates |= (open_pairs := await repository.find_open_pairs(tx, before))
         signed = await repository.find_signatures(
             tx, {lead_id for pair in candidates for lead_id in pair}
         )
@@ -145,7 +161,7 @@ class DuplicateSearch:
     async def prune(self, db: Database) -> None:
         """Delete what is left of leads that are gone."""
         async with db.transaction() as tx:
-            await repository.prune_blocks(tx, PRUNED_LEADS)
+            await repository.prune_blocks(tx, PRUNED_BLOCKS)
 
 
 async def _get_pair(tx: Tx, duplicate_id: UUID) -> StoredPair:
@@ -157,16 +173,27 @@ async def _get_pair(tx: Tx, duplicate_id: UUID) -> StoredPair:
     return pair
 
 
-def _sign_all(
-    identities: Sequence[LeadIdentity],
-) -> tuple[dict[UUID, Signature], list[tuple[int, UUID]]]:
+def _sign_all(identities: Sequence[LeadIdentity], before: Mapping[UUID, Signature]) -> _SignedBatch:
     signatures = {identity.id: sign(identity) for identity in identities}
-    blocks = [
+    blocks, old = _blocks_of(signatures), set(_blocks_of(before))
+    return _SignedBatch(
+        changed={
+            lead_id: signature
+            for lead_id, signature in signatures.items()
+            if before.get(lead_id) != signature
+        },
+        blocks=blocks,
+        new=[block for block in blocks if block not in old],
+        gone=sorted(old.difference(blocks)),
+    )
+
+
+def _blocks_of(signatures: Mapping[UUID, Signature]) -> list[Block]:
+    return [
         (block, lead_id)
         for lead_id, signature in signatures.items()
         for block in list_blocks(signature)
     ]
-    return signatures, blocks
 
 
 def _compare_all(
