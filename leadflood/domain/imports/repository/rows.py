@@ -90,7 +90,10 @@ async def find_done_numbers(db: Reader, import_id: UUID, numbers: Sequence[int])
 
 async def find_imported_leads(db: Reader, import_id: UUID, lead_ids: Iterable[UUID]) -> set[UUID]:
     """Find which leads the file has brought already."""
-    rows = await db.fetch(SQL.find_imported_leads, run_id=import_id, lead_ids=list(set(lead_ids)))
+    ids = list(set(lead_ids))
+    if not ids:
+        return set()
+    rows = await db.fetch(SQL.find_imported_leads, run_id=import_id, lead_ids=ids)
     return {row["lead_id"] for row in rows}
 
 

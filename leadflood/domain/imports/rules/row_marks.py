@@ -16,19 +16,6 @@ from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
 from leadflood.engine.errors import LeadfloodError
 
 
-class LeadMarks(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rows of a lead say of it beside values.
-
-    - `is_new`: whether the file brought it.
-    - `tags`: the tags that they give it.
-    - `owner`: the address of the user whose it is to be; None: they do not say.
-    """
-
-    is_new: bool
-    tags: tuple[str, ...]
-    owner: str | None
-
-
 class MarkReader:
     """Reads the columns of tags and owners; nothing else of a row is in them."""
 
@@ -61,30 +48,32 @@ def read_tags(text: str) -> tuple[tuple[str, ...], list[str]]:
     return tuple(dict.fromkeys(tags)), notes
 
 
-def marks_of(
+def tags_of_new(row: ImportRow, plan: ImportPlan) -> tuple[str, ...]:
+    """Return the tags of the lead that a row brings."""
+    return tuple(sorted(dict.fromkeys((*row.tags, *plan.tags)))[:MOST_TAGS])
+
+
+def owner_of_new(row: ImportRow, plan: ImportPlan, users: Mapping[str, str]) -> str | None:
+    """Return whose the lead is that a row brings; `users` by their address, folded."""
+    return users.get((row.owner or "").casefold(), plan.owner)
+
+
+def tags_of_known(
     rows: Sequence[ImportRow],
     leads: Sequence[Upserted],
     outcomes: Sequence[RowState],
     plan: ImportPlan,
-) -> dict[UUID, LeadMarks]:
-    """Return the marks of the leads that rows may change; doubles get no tags of the plan."""
-    marks: dict[UUID, LeadMarks] = {}
+) -> dict[UUID, tuple[str, ...]]:
+    """Return the tags that rows give to leads that they did not bring themselves."""
+    tags: dict[UUID, tuple[str, ...]] = {}
     for row, lead, outcome in zip(rows, leads, outcomes, strict=True):
-        if lead.is_deleted:
+        lead_id = marked_lead(lead)
+        if lead.is_deleted or (lead.is_new and lead_id == lead.lead_id):
             continue
-        before = marks.get(lead.lead_id) or LeadMarks(is_new=False, tags=(), owner=None)
-        is_first = lead.is_new or outcome is RowState.UPDATED
-        tags = (*before.tags, *row.tags, *(plan.tags if is_first else ()))
-        marks[lead.lead_id] = LeadMarks(
-            is_new=before.is_new or lead.is_new,
-            tags=tags,
-            owner=before.owner or (row.owner if lead.is_new else None),
-        )
-        survivor = marked_lead(lead)
-        if row.tags and survivor != lead.lead_id:
-            known = marks.get(survivor) or LeadMarks(is_new=False, tags=(), owner=None)
-            marks[survivor] = msgspec.structs.replace(known, tags=(*known.tags, *row.tags))
-    return marks
+        added = (*row.tags, *(plan.tags if outcome is RowState.UPDATED else ()))
+        if added:
+            tags[lead_id] = (*tags.get(lead_id, ()), *added)
+    return tags
 
 
 def marked_lead(lead: Upserted) -> UUID:
@@ -93,25 +82,16 @@ def marked_lead(lead: Upserted) -> UUID:
 
 
 def plan_changes(
-    states: Mapping[UUID, LeadState],
-    marks: Mapping[UUID, LeadMarks],
-    plan: ImportPlan,
-    users: Mapping[str, str],
+    states: Mapping[UUID, LeadState], tags: Mapping[UUID, Sequence[str]]
 ) -> list[tuple[LeadState, LeadState]]:
-    """Return the leads whose owner or tags change, before and after; `users` by their address."""
+    """Return the leads whose tags change, before and after."""
     changes = []
     for lead_id, state in states.items():
-        mark = marks[lead_id]
-        named = users.get((mark.owner or "").casefold(), plan.owner)
-        new_tags = [tag for tag in dict.fromkeys(mark.tags) if tag not in state.tags]
+        new_tags = [tag for tag in dict.fromkeys(tags[lead_id]) if tag not in state.tags]
         room = max(MOST_TAGS - len(state.tags), 0)
-        changed = msgspec.structs.replace(
-            state,
-            owner=named if mark.is_new else state.owner,
-            tags=tuple(sorted({*state.tags, *new_tags[:room]})),
-        )
-        if changed != state:
-            changes.append((state, changed))
+        if new_tags[:room]:
+            changed = tuple(sorted({*state.tags, *new_tags[:room]}))
+            changes.append((state, msgspec.structs.replace(state, tags=changed)))
     return changes
 
 

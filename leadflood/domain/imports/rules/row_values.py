@@ -9,7 +9,6 @@ from leadflood.contracts.normalization.domains import domain_of_email
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.rows import ImportRow
 from leadflood.domain.leads.schemas.identity import NewPerson
-from leadflood.domain.leads.schemas.lead_states import LeadStatus
 
 CSV_SOURCE = "csv"
 IMPORT_METHOD = "import"
@@ -26,17 +25,12 @@ def person_of(
     import_id: UUID,
     source: str,
     now: datetime,
-    status: LeadStatus = LeadStatus.PROCESSING,
 ) -> NewPerson:
-    """Return the person that a row names.
-
-    `source` is the system whose its external id is, `status` that of a new lead.
-    """
+    """Return the person that a row names; `source` is the system whose its external id is."""
     return NewPerson(
         source=CSV_SOURCE,
         values=values_of(row, import_id, now),
         external_id=None if row.external_id is None else (source, row.external_id),
-        status=status,
     )
 
 

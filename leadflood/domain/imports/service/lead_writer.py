@@ -14,9 +14,11 @@ from leadflood.domain.imports.repository import (
 )
 from leadflood.domain.imports.rules.row_marks import (
     marked_lead,
-    marks_of,
     owner_note,
+    owner_of_new,
     plan_changes,
+    tags_of_known,
+    tags_of_new,
 )
 from leadflood.domain.imports.rules.row_outcomes import (
     DELETED_LEAD,
@@ -49,18 +51,15 @@ class WrittenRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Chunk(msgspec.Struct, frozen=True):
-    """Rows that may touch the leads they name, the persons they name, and those leads."""
+    """Rows that may touch the leads they name, the persons they name, and those leads.
+
+    `users`: the users by the addresses that rows name, folded.
+    """
 
     rows: Sequence[ImportRow]
     people: Sequence[NewPerson]
     leads: Sequence[Upserted]
     rejected: Mapping[int, RowResult]
-
-
-class _WrittenMarks(msgspec.Struct, frozen=True):
-    """The tags that leads got, and the users by the addresses that rows name."""
-
-    new_tags: dict[UUID, tuple[str, ...]]
     users: Mapping[str, str]
 
 
@@ -92,11 +91,11 @@ class LeadWriter:
         """Create and update the leads of rows; the rows themselves are the caller's to record."""
         chunk = await self._upsert(tx, import_id, plan, rows, now)
         imported = await row_table.find_imported_leads(
-            tx, import_id, [lead.lead_id for lead in chunk.leads]
+            tx, import_id, {lead.lead_id for lead in chunk.leads if not lead.is_new}
         )
         outcomes = outcomes_of(chunk.leads, imported)
-        written = await _write_owners_and_tags(tx, plan, chunk, outcomes, now)
-        results = await _results_of(tx, chunk, outcomes, written, plan, now)
+        new_tags = await _write_tags(tx, plan, chunk, outcomes, now)
+        results = await _results_of(tx, chunk, outcomes, new_tags, plan, now)
         pairs = list(zip(chunk.leads, outcomes, strict=True))
         return WrittenRows(
             results=tuple(results[row.number] for row in rows),
@@ -113,8 +112,17 @@ class LeadWriter:
         now: datetime,
     ) -> _Chunk:
         """Upsert until no lead that is hidden from the importer turns out to be touched."""
+        users = await _find_users(tx, plan, rows)
         status = LeadStatus.PROCESSING if plan.enrich else LeadStatus.NEW
-        people = {row.number: person_of(row, import_id, plan.source, now, status) for row in rows}
+        people = {
+            row.number: msgspec.structs.replace(
+                person_of(row, import_id, plan.source, now),
+                status=status,
+                owner=owner_of_new(row, plan, users),
+                tags=tags_of_new(row, plan),
+            )
+            for row in rows
+        }
         while True:
             rejected = await self._reject_rows(tx, import_id, plan, people, now)
             accepted = [row for row in rows if row.number not in rejected]
@@ -122,7 +130,7 @@ class LeadWriter:
             await lead_lookups.set_savepoint(tx)
             upserted = await upsert(tx, chosen, self._ids, now, _NamedByFile(import_id))
             if not await _touches_hidden(tx, import_id, plan, upserted):
-                return _Chunk(accepted, chosen, upserted, rejected)
+                return _Chunk(accepted, chosen, upserted, rejected, users)
             await lead_lookups.roll_back(tx)
 
     async def _reject_rows(
@@ -171,33 +179,42 @@ async def _touches_hidden(
     return not all(plan.visibility.allows(state.owner) for state in states.values())
 
 
-async def _write_owners_and_tags(
+async def _find_users(tx: Tx, plan: ImportPlan, rows: Sequence[ImportRow]) -> Mapping[str, str]:
+    """Return the users that rows name as owners, by their address; who may not choose gets none."""
+    addresses = {row.owner.casefold() for row in rows if row.owner is not None}
+    if not addresses or plan.visibility.is_limited:
+        return {}
+    return await lead_lookups.find_users(tx, addresses)
+
+
+async def _write_tags(
     tx: Tx, plan: ImportPlan, chunk: _Chunk, outcomes: Sequence[RowState], now: datetime
-) -> _WrittenMarks:
-    """Set the owner of new leads and the tags of all."""
-    marks = marks_of(chunk.rows, chunk.leads, outcomes, plan)
-    addresses = {row.owner.casefold() for row in chunk.rows if row.owner is not None}
-    users: Mapping[str, str] = {}
-    if addresses and not plan.visibility.is_limited:
-        users = await lead_lookups.find_users(tx, addresses)
-    if plan.owner is None and not users:
-        marks = {lead_id: mark for lead_id, mark in marks.items() if mark.tags}
-    if not marks:
-        return _WrittenMarks({}, users)
-    changes = plan_changes(await leads.lock_states(tx, marks), marks, plan, users)
+) -> dict[UUID, tuple[str, ...]]:
+    """Give known leads their tags; return those that each lead got."""
+    new_tags = {
+        lead.lead_id: person.tags
+        for person, lead in zip(chunk.people, chunk.leads, strict=True)
+        if lead.is_new and person.tags
+    }
+    names = {tag for tags in new_tags.values() for tag in tags}
+    await leads.remember_tags(tx, names, plan.by, now)
+    tags = tags_of_known(chunk.rows, chunk.leads, outcomes, plan)
+    if not tags:
+        return new_tags
+    changes = plan_changes(await leads.lock_states(tx, tags), tags)
     before, after = [old for old, _ in changes], [new for _, new in changes]
     await leads.write_states(tx, before, after, plan.by, now)
-    new_tags = {
-        new.id: tuple(tag for tag in new.tags if tag not in old.tags) for old, new in changes
-    }
-    return _WrittenMarks(new_tags, users)
+    for old, new in changes:
+        added = tuple(tag for tag in new.tags if tag not in old.tags)
+        new_tags[new.id] = (*new_tags.get(new.id, ()), *added)
+    return new_tags
 
 
 async def _results_of(
     tx: Tx,
     chunk: _Chunk,
     outcomes: Sequence[RowState],
-    written: _WrittenMarks,
+    new_tags: dict[UUID, tuple[str, ...]],
     plan: ImportPlan,
     now: datetime,
 ) -> dict[int, RowResult]:
@@ -218,10 +235,10 @@ async def _results_of(
             company_id=company_id,
             made_company=company_id in new_companies,
             new_keys=lead.new_keys,
-            new_tags=written.new_tags.pop(marked_lead(lead), ()),
+            new_tags=new_tags.pop(marked_lead(lead), ()),
             merged=lead.merged,
-            notes=owner_note(row, written.users, plan),
-            owner=written.users.get((row.owner or "").casefold()) if lead.is_new else None,
+            notes=owner_note(row, chunk.users, plan),
+            owner=chunk.users.get((row.owner or "").casefold()) if lead.is_new else None,
         )
         new_companies -= {company_id}
     return results

@@ -1,10 +1,11 @@
 """Rows of leads as people change them: owner, tags, deletion; locked, decided, written as sets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from leadflood.domain.auth.schemas.principals import Visibility
+from leadflood.domain.leads.repository.leads import TAG_SEPARATOR
 from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
@@ -13,7 +14,6 @@ SQL = load_queries(__file__)
 
 MOST_COUNTED = 10_000
 MOST_LISTED = 1_000
-_TAG_SEPARATOR = "\x1f"
 
 
 async def find_deleted_ids(db: Reader, lead_ids: Iterable[UUID]) -> frozenset[UUID]:
@@ -55,7 +55,7 @@ async def write_states(
         SQL.write_states,
         ids=[state.id for state in after],
         owners=[state.owner for state in after],
-        tags=[_TAG_SEPARATOR.join(state.tags) for state in after],
+        tags=[TAG_SEPARATOR.join(state.tags) for state in after],
         deleted_ats=[state.deleted_at for state in after],
         deleted_bys=[state.deleted_by for state in after],
         now=now,
@@ -65,6 +65,11 @@ async def write_states(
     if moved:
         await tx.execute(SQL.delete_with_survivors, ids=moved, now=now)
     names = {name for old, new in pairs for name in new.tags if name not in old.tags}
+    await remember_tags(tx, names, by, now)
+
+
+async def remember_tags(tx: Tx, names: Collection[str], by: str, now: datetime) -> None:
+    """Remember which tags there are."""
     if names:
         await tx.execute(SQL.add_tags, names=sorted(names), by=by, now=now)
 

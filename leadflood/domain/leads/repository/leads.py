@@ -13,6 +13,7 @@ from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 
 SQL = load_queries(__file__)
+TAG_SEPARATOR = "\x1f"
 
 
 class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +24,7 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
     status: LeadStatus
     prepared: Sequence[PreparedValues]
     owner: str | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def employer(self) -> PreparedValues | None:
@@ -65,6 +67,7 @@ async def add_leads(tx: Tx, leads: Sequence[LeadRow], now: datetime) -> None:
         company_ids=[employer and employer.company_id for employer in employers],
         company_ranks=[employer and employer.company_rank for employer in employers],
         owners=[lead.owner for lead in leads],
+        tags=[TAG_SEPARATOR.join(lead.tags) for lead in leads],
         **as_arrays([list_columns_of_new(lead.prepared) for lead in leads]),
         now=now,
     )

@@ -92,24 +92,26 @@ ON CONFLICT DO NOTHING;
 
 -- name: add_leads
 -- New leads, with the company known at once, what lists show of them and the words that find them.
+-- Tags arrive joined by U+001F, which no tag holds.
 WITH input AS (
     SELECT * FROM unnest(
         :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
         :company_ranks::float8[], :full_names::text[], :titles::text[], :emails::text[],
         :company_names::text[], :countries::text[], :sort_names::text[], :words::text[],
-        :owners::text[]
+        :owners::text[], :tags::text[]
     ) AS input (
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
-        country, sort_name, words, owner
+        country, sort_name, words, owner, tags
     )
 ), added AS (
     INSERT INTO lead (
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
-        country, sort_name, owner, created_at, updated_at
+        country, sort_name, owner, tags, created_at, updated_at
     )
     SELECT
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
-        country, sort_name, owner, :now::timestamptz, :now::timestamptz
+        country, sort_name, owner, string_to_array(tags, chr(31)), :now::timestamptz,
+        :now::timestamptz
     FROM input
 ), unsearched AS (
     INSERT INTO unsearched_lead (lead_id) SELECT id FROM input
@@ -170,13 +172,16 @@ SELECT
     coalesce(lead_id, company_id), field, source, method, evidence_hash, id, lead_id, company_id,
     value, observed_at, :now::timestamptz, confidence, cost_micros, rank, is_human
 FROM unnest(
-    :ids::uuid[], :lead_ids::uuid[], :company_ids::uuid[], :fields::text[], :values::text[],
-    :sources::text[], :methods::text[], :evidence::bytea[], :observed_at::timestamptz[],
-    :confidences::float8[], :costs_micros::int8[], :ranks::float8[], :humans::bool[]
-) AS input (
-    id, lead_id, company_id, field, value, source, method, evidence_hash, observed_at, confidence,
-    cost_micros, rank, is_human
-)
+    :ids::uuid[], :places::int4[], string_to_array(:fields::text, chr(31)),
+    string_to_array(:values::text, chr(31)), :costs_micros::int8[], :ranks::float8[]
+) WITH ORDINALITY AS input (id, place, field, value, cost_micros, rank, number)
+JOIN unnest(
+    :lead_ids::uuid[], :company_ids::uuid[], :sources::text[], :methods::text[],
+    :evidence::bytea[], :observed_at::timestamptz[], :confidences::float8[], :humans::bool[]
+) WITH ORDINALITY AS statement (
+    lead_id, company_id, source, method, evidence_hash, observed_at, confidence, is_human, row
+) ON statement.row = input.place + 1
+ORDER BY input.number
 ON CONFLICT (subject_id, field, source, method, evidence_hash) DO UPDATE SET
     value = excluded.value, observed_at = excluded.observed_at, confidence = excluded.confidence,
     rank = excluded.rank, recorded_at = excluded.recorded_at

@@ -84,7 +84,8 @@ class LeadIdentity(msgspec.Struct, frozen=True, kw_only=True):
 class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
     """A person as somebody names it; `keys` beside those that follow from the values.
 
-    `external_id`: (system, id there); None: it has none.
+    `external_id`: (system, id there); None: it has none. `status`, `owner` and `tags` are those of
+    a new lead; `owner` None: nobody's.
     """
 
     source: str
@@ -92,6 +93,8 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
     external_id: tuple[str, str] | None = None
     keys: tuple[IdentityKey, ...] = ()
     status: LeadStatus = LeadStatus.NEW
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Upserted(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ Locks are taken in one order by every caller: identity keys (sorted), companies 
 older, and readers gather the rows of all leads that are one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -144,6 +144,11 @@ async def write_states(
 ) -> None:
     """Write the new states of locked leads; each version rises by one."""
     await lead_rows.write_states(tx, before, after, by, now)
+
+
+async def remember_tags(tx: Tx, names: Collection[str], by: str, now: datetime) -> None:
+    """Remember the tags that new leads came with."""
+    await lead_rows.remember_tags(tx, names, by, now)
 
 
 async def lock(tx: Tx, lead_ids: Iterable[UUID]) -> None:

@@ -130,7 +130,12 @@ class _Batch:
                 values.setdefault(place.lead_id, []).append(prepared)
         return [
             LeadRow(
-                id=lead_id, source=person.source, status=person.status, prepared=values[lead_id]
+                id=lead_id,
+                source=person.source,
+                status=person.status,
+                prepared=values[lead_id],
+                owner=person.owner,
+                tags=person.tags,
             )
             for lead_id, person in first.items()
         ]

@@ -20,18 +20,17 @@ pytestmark = pytest.mark.pg
         {"evidence": [b""]},
         {"confidences": [1.5]},
         {"costs_micros": [-1]},
-        {"values": ["null"]},
+        {"values": "null"},
     ],
 )
-async def test_a_bare_value_cannot_be_written(
-    database: Database, bare: dict[str, list[object]]
-) -> None:
-    whole: dict[str, list[object]] = {
+async def test_a_bare_value_cannot_be_written(database: Database, bare: dict[str, object]) -> None:
+    whole: dict[str, object] = {
         "ids": [IDS.new()],
+        "places": [0],
         "lead_ids": [IDS.new()],
         "company_ids": [None],
-        "fields": ["title"],
-        "values": ['"CTO"'],
+        "fields": "title",
+        "values": '"CTO"',
         "sources": ["apollo"],
         "methods": ["people.match"],
         "evidence": [b"0" * 32],
