@@ -52,6 +52,7 @@ def blockbuster() -> Iterator[BlockBuster]:
         for function in watching.functions.values():
             function.can_block_in("leadflood/engine/db/alembic_runner.py", "_with_config")
             function.can_block_in("leadflood/engine/package_files.py", "package_folder")
+            function.can_block_in("normalization/country_names.py", "_read_names")
             function.can_block_in("asyncpg/connect_utils.py", "_parse_connect_dsn_and_args")
             function.can_block_in("tldextract/tldextract.py", "_get_tld_extractor")
             function.can_block_in("<frozen importlib._bootstrap>", "_find_and_load")

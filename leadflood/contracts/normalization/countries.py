@@ -12,7 +12,7 @@ import msgspec
 import pycountry
 from rapidfuzz import fuzz, process
 
-from leadflood.contracts.normalization.country_names import fold_name, read_names
+from leadflood.contracts.normalization.country_names import LEAST_CHARS, fold_name, read_names
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import CountryCode
 from leadflood.contracts.word_files import read_tables
@@ -173,8 +173,10 @@ def _codes_of(text: str) -> tuple[CountryCode, ...]:
         return (folded.upper(),)
     if (number := folded.removesuffix(" 0")).isascii() and number.isdigit():
         folded = number.zfill(3)
-    own = _ISO.get(folded)
-    return (own,) if own else read_names().get(folded, ())
+    if own := _ISO.get(folded):
+        return (own,)
+    is_short = folded.isascii() and len(folded) < LEAST_CHARS
+    return () if is_short else read_names().get(folded, ())
 
 
 def _everyday_names() -> Iterator[tuple[CountryCode, str]]:
