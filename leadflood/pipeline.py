@@ -12,13 +12,18 @@ from leadflood.domain.bulk_actions.schemas import ChunkWanted
 from leadflood.domain.bulk_actions.stage import BulkActionStage
 from leadflood.domain.discovery.schemas import LeadDiscovered, PageWanted
 from leadflood.domain.discovery.stage import DiscoveryStage
-from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
+from leadflood.domain.enrichment.schemas import LeadEnriched
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.imports.schemas.events import ImportPartWanted, UndoPartWanted
 from leadflood.domain.imports.stage import ImportStage
-from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated, RescoreWanted
+from leadflood.domain.leads.schemas.events import (
+    EnrichmentWanted,
+    LeadCreated,
+    PersonClaimed,
+    RescoreWanted,
+)
 from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage

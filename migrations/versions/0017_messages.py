@@ -68,7 +68,8 @@ STATEMENTS = (
         step integer NOT NULL CHECK (step > 0),
         state text NOT NULL CHECK (
             state IN (
-                'needs_data', 'waiting', 'approved', 'rejected', 'not_wanted', 'already_written')),
+                'needs_data', 'waiting', 'approved', 'rejected', 'not_wanted', 'already_written',
+                'suppressed')),
         reason text NOT NULL DEFAULT '',
         channel text CHECK (channel IN ('email', 'whatsapp', 'sms')),
         to_address text NOT NULL DEFAULT '',

@@ -163,7 +163,7 @@ async def test_a_plus_tag_of_a_suppressed_mailbox_is_not_written_to(
 
     [message] = await town.messages("k15a-no")
     assert town.mails("k15a-no") == {}
-    assert (message["intentState"], message["intentCode"]) == ("cancelled", "suppressed")
+    assert (message["state"], message["reason"]) == ("suppressed", "suppressed")
     assert message["toAddress"] == "sup.one+tag@k15a-no.com"
 
 

@@ -105,7 +105,8 @@ UNFINISHED = Query(
         (enrichment.state = 'FAILED' AND enrichment.code IS NOT NULL)
         OR (enrichment.state = 'COMPLETED' AND (
             score.band IN ('LOW', 'MEDIUM')
-            OR message.state IN ('waiting', 'needs_data', 'not_wanted', 'already_written')
+            OR message.state IN (
+                'waiting', 'needs_data', 'not_wanted', 'already_written', 'suppressed')
             OR intent.state IN ('accepted', 'refused', 'unknown', 'cancelled'))),
         false)
     """,

@@ -17,6 +17,10 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 
 
+SUPPRESSED = "suppressed"
+"""Why there is no draft: nothing may be sent to the person where they could be written to."""
+
+
 class Settings(SendingSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How messages are written; with `[messaging]`'s settings of sending.
 
@@ -143,6 +147,7 @@ class DraftInput(msgspec.Struct, frozen=True, kw_only=True):
     """The input of a draft.
 
     `offer` is what the ICP offers. `may_whatsapp`: the person agreed to it.
+    `stopped`: the channels on which nothing may be sent to them.
     `may_ask_writer` False: the text is not worth a writer's price.
     `templates` are the stored ones by channel. `attempts` is how often this was tried.
     """
@@ -153,6 +158,7 @@ class DraftInput(msgspec.Struct, frozen=True, kw_only=True):
     may_ask_writer: bool
     templates: Mapping[Channel, Template]
     attempts: int
+    stopped: frozenset[Channel] = frozenset()
 
 
 class DraftResult(msgspec.Struct, frozen=True, kw_only=True):

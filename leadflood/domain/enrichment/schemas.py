@@ -10,6 +10,8 @@ from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName, Micros, Probability
 from leadflood.domain.leads.schemas.events import LeadEvent
 
+SUPPRESSED_CODE = "suppressed"
+"""The end of a lead that may be written to on no channel: it goes on with what is known of it."""
 CLAIMED_CODE = "enrichment.person.claimed"
 """The failure of a lead whose person asked a provider to be left alone."""
 
@@ -64,12 +66,6 @@ class LeadsMerged(LeadEvent, frozen=True, tag="enrichment.lead.merged"):
     survivor_id: UUID
 
 
-class PersonClaimed(LeadEvent, frozen=True, tag="enrichment.person.claimed"):
-    """The person asked `provider` to be left alone: we leave them alone too (suppression)."""
-
-    provider: str
-
-
 class EnrichmentState(StrEnum):
     """The state of the request to one provider, or of the whole waterfall of a lead."""
 
@@ -105,6 +101,7 @@ class EnrichmentResult(msgspec.Struct, frozen=True, kw_only=True):
     `records` are the requests to providers.
     `exhausted`: the budget of the run or lead ended the paid part.
     `claimed_by` names the provider that the person has opted out of; nobody else is asked either.
+    `is_suppressed`: nobody was asked, for nothing may be sent to the person.
     """
 
     values: tuple[FoundValue, ...] = ()
@@ -112,6 +109,7 @@ class EnrichmentResult(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[ProviderRecord, ...] = ()
     exhausted: bool = False
     claimed_by: str | None = None
+    is_suppressed: bool = False
 
 
 class WaterfallStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

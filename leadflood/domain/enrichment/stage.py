@@ -1,6 +1,6 @@
 """`enrichment.run`: a lead gets values from providers, and its identity is resolved again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -8,25 +8,23 @@ from uuid import UUID
 from typing_extensions import override
 
 from leadflood.contracts.found_values import FoundValue
-from leadflood.contracts.parts import StageParts
-from leadflood.contracts.ports.email import EmailVerifier
-from leadflood.contracts.ports.people import PersonEnricher
+from leadflood.contracts.parts import Ports, StageParts
 from leadflood.domain.discovery.schemas import LeadDiscovered
 from leadflood.domain.enrichment import repository
 from leadflood.domain.enrichment.repository import EnrichmentEnd, Key
 from leadflood.domain.enrichment.schemas import (
     CLAIMED_CODE,
+    SUPPRESSED_CODE,
     EnrichmentFailed,
     EnrichmentResult,
     EnrichmentState,
     LeadEnriched,
     LeadsMerged,
-    PersonClaimed,
     ProviderRecord,
     Settings,
 )
 from leadflood.domain.enrichment.service.waterfall import Waterfall, WaterfallInput
-from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated, PersonClaimed
 from leadflood.domain.leads.schemas.identity import (
     IDENTIFYING,
     IdentityKey,
@@ -36,6 +34,8 @@ from leadflood.domain.leads.schemas.identity import (
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.suppressions.schemas import AddressKey
+from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import ANSWERS_SINCE
 from leadflood.engine.db.tx import Reader, Tx
@@ -59,34 +59,44 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, EnrichmentResult]):
     def __init__(
         self,
         policy: Policy,
-        enrichers: Mapping[str, PersonEnricher],
-        verifier: EmailVerifier | None,
+        ports: Ports,
         settings: Settings,
+        key: AddressKey,
         ids: Ids,
         clock: Clock,
     ) -> None:
         super().__init__(policy)
-        self._enrichers = tuple(enrichers[name] for name in settings.order if name in enrichers)
-        self._verifier = verifier
+        self._enrichers = tuple(
+            ports.enrichers[name] for name in settings.order if name in ports.enrichers
+        )
+        self._verifier = ports.verifier
         self._settings = settings
+        self._recipients = Recipients(key)
         self._ids = ids
         self._clock = clock
 
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
-        ports, settings = parts.ports, parts.settings_of(Settings)
-        return cls(policy, ports.enrichers, ports.verifier, settings, parts.ids, parts.clock)
+        settings, key = parts.settings_of(Settings), parts.settings_of(AddressKey)
+        return cls(policy, parts.ports, settings, key, parts.ids, parts.clock)
 
     @override
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[EnrichTask]]
     ) -> Sequence[WaterfallInput | Outcome[EnrichmentResult]]:
         profiles = await leads.find_profiles(db, [claimed.task.lead_id for claimed in tasks])
-        return [_input_of(claimed, profiles.get(claimed.task.lead_id)) for claimed in tasks]
+        unreachable = await self._recipients.find_unreachable(
+            db, {profile.lead_id: profile for profile in profiles.values()}.values()
+        )
+        return [
+            _input_of(claimed, profiles.get(claimed.task.lead_id), unreachable) for claimed in tasks
+        ]
 
     @override
     async def work(self, item: WaterfallInput) -> Outcome[EnrichmentResult]:
+        if item.is_suppressed:
+            return Done(EnrichmentResult(is_suppressed=True))
         walk = Waterfall(item, self._enrichers, self._verifier, self._settings, self._clock)
         token = ANSWERS_SINCE.set(item.created_at if item.is_forced else None)
         try:
@@ -117,7 +127,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, EnrichmentResult]):
 
 
 def _input_of(
-    claimed: ClaimedTask[EnrichTask], profile: LeadProfile | None
+    claimed: ClaimedTask[EnrichTask], profile: LeadProfile | None, unreachable: Container[UUID]
 ) -> WaterfallInput | Outcome[EnrichmentResult]:
     lead_id, task = claimed.task.lead_id, claimed.task
     if profile is None:
@@ -125,7 +135,8 @@ def _input_of(
     if profile.is_deleted:
         return Discard(Cancelled(f"lead {lead_id} was deleted", code="leads.lead.deleted"))
     is_forced = isinstance(task, EnrichmentWanted) and task.is_forced
-    return WaterfallInput(profile, claimed.created_at, is_forced)
+    is_suppressed = profile.lead_id in unreachable
+    return WaterfallInput(profile, claimed.created_at, is_forced, is_suppressed)
 
 
 def _lead_values(finished: FinishedEnrichment) -> LeadValues:
@@ -187,8 +198,9 @@ def _ends(
     run_id, code = _run_id(finished), _failure_code(finished)
     if code is not None:
         return [EnrichmentEnd(run_id, resolution.lead_id, EnrichmentState.FAILED, code)]
-    note = "budget.exhausted" if _is_exhausted(finished) else None
-    return [EnrichmentEnd(run_id, resolution.survivor_id, EnrichmentState.COMPLETED, note)]
+    return [
+        EnrichmentEnd(run_id, resolution.survivor_id, EnrichmentState.COMPLETED, _note(finished))
+    ]
 
 
 def _records(
@@ -246,8 +258,14 @@ def _failure_code(finished: FinishedEnrichment) -> str | None:
     return None if finished.outcome.result.claimed_by is None else CLAIMED_CODE
 
 
-def _is_exhausted(finished: FinishedEnrichment) -> bool:
-    return isinstance(finished.outcome, Done) and finished.outcome.result.exhausted
+def _note(finished: FinishedEnrichment) -> str | None:
+    """Return why less was asked than could be."""
+    if isinstance(finished.outcome, Discard):
+        return None
+    result = finished.outcome.result
+    if result.is_suppressed:
+        return SUPPRESSED_CODE
+    return "budget.exhausted" if result.exhausted else None
 
 
 def _run_id(finished: FinishedEnrichment) -> UUID:

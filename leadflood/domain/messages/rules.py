@@ -3,6 +3,7 @@
 import msgspec
 
 from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.drafting.schemas import SUPPRESSED
 from leadflood.domain.messages.schemas import Message, MessageState
 from leadflood.domain.sending.schemas import EarlierMessage
 
@@ -15,6 +16,8 @@ def decide(message: Message, *, sends: str, is_autopilot: bool) -> Message:
     if sends == SendsPolicy.NEVER:
         reason = message.reason or "run.never_sends"
         return replace(message, state=MessageState.NOT_WANTED, reason=reason)
+    if message.reason == SUPPRESSED:
+        return replace(message, state=MessageState.SUPPRESSED)
     if message.reason:
         return message
     if sends != SendsPolicy.GO or not is_autopilot:

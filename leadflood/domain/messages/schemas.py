@@ -18,9 +18,10 @@ from leadflood.domain.sending.schemas import FIRST_STEP, IntentState
 
 
 class MessageState(StrEnum):
-    """The state of a message; `needs_data`, `not_wanted` and `already_written` have no intent.
+    """The state of a message; all but `waiting`, `approved` and `rejected` have no intent.
 
     `already_written`: its person, or whoever reads the mailbox, got a first message before.
+    `suppressed`: nothing may be sent to its person, so nothing was written.
     """
 
     NEEDS_DATA = "needs_data"
@@ -29,6 +30,7 @@ class MessageState(StrEnum):
     REJECTED = "rejected"
     NOT_WANTED = "not_wanted"
     ALREADY_WRITTEN = "already_written"
+    SUPPRESSED = "suppressed"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

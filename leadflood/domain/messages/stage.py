@@ -62,6 +62,7 @@ class _LoadedBatch(msgspec.Struct, frozen=True, kw_only=True):
     templates: Mapping[Channel, Template]
     opted_in: frozenset[UUID]
     pasts: Mapping[UUID, ContactPast]
+    stopped: Mapping[UUID, frozenset[Channel]]
 
 
 class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
@@ -106,6 +107,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
             templates=await find_current_templates(db, self._settings),
             opted_in=await self._find_opted_in(db, profiles.values()),
             pasts=await self._outbox.find_pasts(db, profiles.values()),
+            stopped=await self._recipients.find_stopped(db, profiles.values()),
         )
         return [self._load_one(task, batch) for task in tasks]
 
@@ -167,6 +169,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
                 may_ask_writer=run.sends != SendsPolicy.NEVER,
                 templates=batch.templates,
                 attempts=task.attempts,
+                stopped=batch.stopped.get(profile.lead_id, frozenset()),
             ),
         )
 

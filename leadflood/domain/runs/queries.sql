@@ -29,6 +29,8 @@ SELECT
         AS not_wanted,
     (SELECT count(*) FROM message WHERE run_id = :run_id::uuid AND state = 'already_written')
         AS already_written,
+    (SELECT count(*) FROM message WHERE run_id = :run_id::uuid AND state = 'suppressed')
+        AS suppressed,
     (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid) AS intended,
     (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'ready') AS ready,
     (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'sending') AS sending,

@@ -91,6 +91,7 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     needs_data: int
     not_wanted: int
     already_written: int
+    suppressed: int
     intended: int
     ready: int
     sending: int

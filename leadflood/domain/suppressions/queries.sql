@@ -228,6 +228,21 @@ SELECT
     withdrawn_at, withdrawn_by, withdrawn_reason
 FROM opt_in WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY id DESC;
 
+-- name: find_mailbox_leads
+-- The leads whose mailboxes addresses in lower case are, with all that are one with them.
+WITH RECURSIVE up AS (
+    SELECT identity.value AS address, lead.id, lead.merged_into
+    FROM identity JOIN lead ON lead.id = identity.lead_id
+    WHERE identity.kind IN ('email', 'mailbox') AND identity.value = ANY(:addresses::text[])
+    UNION
+    SELECT up.address, lead.id, lead.merged_into FROM up JOIN lead ON lead.id = up.merged_into
+), down AS (
+    SELECT address, id FROM up
+    UNION
+    SELECT down.address, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+)
+SELECT address, array_agg(id) AS lead_ids FROM down GROUP BY address;
+
 -- name: add_tokens
 -- Insert unsubscribe tokens; only hashes are stored.
 INSERT INTO unsubscribe_token (token_hash, intent_id, lead_id, address_key, hint, created_at)

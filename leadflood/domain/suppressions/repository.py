@@ -343,6 +343,12 @@ async def use_token(tx: Tx, token: str, now: datetime) -> bool:
     return row is not None
 
 
+async def find_mailbox_leads(db: Reader, addresses: Iterable[str]) -> dict[str, frozenset[UUID]]:
+    """Find the leads whose mailboxes addresses are, and all that are one with them."""
+    rows = await db.fetch(SQL.find_mailbox_leads, addresses=sorted(addresses))
+    return {row["address"]: frozenset(row["lead_ids"]) for row in rows}
+
+
 async def find_family(db: Reader, lead_id: UUID) -> tuple[UUID, ...]:
     """List every lead that is this person; a lead that is gone stands for itself."""
     rows = await db.fetch(SQL.find_family, ids=[lead_id])

@@ -8,7 +8,7 @@ from typing_extensions import override
 from leadflood.contracts.addresses import mask_address
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.enrichment.schemas import PersonClaimed
+from leadflood.domain.leads.schemas.events import PersonClaimed
 from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.suppressions import repository

@@ -9,7 +9,7 @@ from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.people import PeoplePage
 from leadflood.contracts.ports.sender import Receipt
 from leadflood.contracts.values import FieldName
-from leadflood.domain.enrichment.schemas import PersonClaimed
+from leadflood.domain.leads.schemas.events import PersonClaimed
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.engine.clock import REAL_TIME, SystemClock
 from leadflood.engine.db.pool import Database

@@ -13,6 +13,7 @@ from leadflood.contracts.errors import (
     Unsupported,
 )
 from leadflood.contracts.found_values import FoundPerson, FoundValue, Scalar
+from leadflood.contracts.parts import Ports
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName
@@ -25,7 +26,6 @@ from leadflood.domain.enrichment.schemas import (
     EnrichmentState,
     LeadEnriched,
     LeadsMerged,
-    PersonClaimed,
     Settings,
 )
 from leadflood.domain.enrichment.service.waterfall import WaterfallInput
@@ -33,11 +33,13 @@ from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
 from leadflood.domain.lead_views.repository.pages import list_lead_records
 from leadflood.domain.lead_views.schemas import LeadRecord
 from leadflood.domain.leads.repository.profiles import find_survivors
-from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.events import LeadCreated, PersonClaimed
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.upserting import upsert
+from leadflood.domain.suppressions.schemas import AddressKey, SuppressionInput, SuppressionKind
+from leadflood.domain.suppressions.service.suppressions import SuppressionService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import CapSpent, Denied, NotFound, Throttled, Transient
@@ -47,11 +49,21 @@ from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
 from tests.support.leads import find_view
+from tests.support.messaging import RecordingPublisher
+from tests.support.statements import sql
 
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=5)
 ICP = UUID(int=99)
 RUN = UUID(int=77)
+KEY = AddressKey(b"k" * 32)
+MERGED = sql(
+    "UPDATE lead SET merged_into = $2::uuid, merge_reason = 'r', merged_by = 'b',"
+    " merged_at = now() WHERE id = $1::uuid",
+    "lead_id",
+    "into",
+)
+END_OF = sql("SELECT code FROM enrichment WHERE lead_id = $1::uuid", "lead_id")
 pytestmark = pytest.mark.pg
 Answering = Callable[[PersonSubject], PersonAnswer]
 
@@ -131,7 +143,8 @@ def a_stage(
 ) -> EnrichmentStage:
     by_name = {enricher.name: enricher for enricher in enrichers}
     settings = msgspec.structs.replace(settings or Settings(), order=tuple(by_name))
-    return EnrichmentStage(Policy(), by_name, verifier, settings, IDS, CLOCK)
+    ports = Ports(enrichers=by_name, verifier=verifier)
+    return EnrichmentStage(Policy(), ports, settings, KEY, IDS, CLOCK)
 
 
 async def records_of(database: Database, lead_id: UUID) -> list[LeadRecord]:
@@ -348,6 +361,66 @@ async def test_a_person_who_opted_out_at_a_provider_is_left_alone(database: Data
         EnrichmentFailed(lead_id, ICP, CLAIMED_CODE),
     ]
     assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, CLAIMED_CODE)
+
+
+async def suppress(database: Database, kind: SuppressionKind, value: str) -> UUID:
+    service = SuppressionService(database, KEY, IDS, CLOCK)
+    suppression = SuppressionInput(kind=kind, value=value, reason="asked")
+    async with RecordingPublisher(database).transaction() as publication:
+        return (await service.add(publication, suppression, by="ann", source="test")).id
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "email"),
+    [
+        (SuppressionKind.LEAD, "{lead}", None),
+        (SuppressionKind.LEAD, "{lead} email", None),
+        (SuppressionKind.ADDRESS, "ann+x@no.example", "Ann@no.example"),
+        (SuppressionKind.DOMAIN, "no.example", "ann@mail.no.example"),
+    ],
+)
+async def test_nobody_is_paid_to_know_more_of_whom_nothing_may_be_sent_to(
+    database: Database, kind: SuppressionKind, value: str, email: str | None
+) -> None:
+    apollo = Enricher("apollo", telling("apollo", title="CTO"))
+    verifier = Verifier(EmailStatus.VALID)
+    lead_id = await a_lead(database, **({} if email is None else {"email": email}))
+    line_id = await suppress(database, kind, value.format(lead=lead_id))
+    stage = a_stage(apollo, verifier=verifier)
+
+    events = await enriched(database, stage, lead_id)
+
+    asked = (list(apollo.asked), list(verifier.asked))
+    end = await database.fetch_value(END_OF, lead_id=lead_id)
+    async with database.transaction() as tx:
+        await SuppressionService(database, KEY, IDS, CLOCK).lift(tx, line_id, "ann")
+    await enriched(database, stage, lead_id, run_id=UUID(int=78))
+    assert (asked, end, events) == (([], []), "suppressed", [LeadEnriched(lead_id, ICP)])
+    assert len(apollo.asked) == 1
+
+
+async def test_whose_lead_merged_into_said_no_nobody_is_paid_for(database: Database) -> None:
+    apollo = Enricher("apollo", telling("apollo", title="CTO"))
+    older, younger = [await a_lead(database, name) for name in ("old", "young")]
+    await suppress(database, SuppressionKind.LEAD, str(younger))
+    await database.execute(MERGED, lead_id=younger, into=older)
+
+    await enriched(database, a_stage(apollo), older)
+
+    assert apollo.asked == []
+
+
+async def test_an_address_that_does_not_work_is_no_reason_to_ask_nobody(
+    database: Database,
+) -> None:
+    apollo = Enricher("apollo", telling("apollo", email="ann@new.example"))
+    given = {"email": "ann@gone.example", "email_status": "invalid"}
+    lead_id = await a_lead(database, **given)
+    await suppress(database, SuppressionKind.ADDRESS, "ann@gone.example")
+
+    await enriched(database, a_stage(apollo), lead_id)
+
+    assert len(apollo.asked) == 1
 
 
 async def test_an_address_that_no_provider_verified_is_verified(database: Database) -> None:

@@ -5,11 +5,15 @@ import msgspec
 import pytest
 from leadflood.contracts.errors import ProviderDown, ProviderRefused
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
-from leadflood.contracts.values import Channel
+from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.drafting.schemas import TemplateInput
+from leadflood.domain.leads.schemas.identity import LeadValues
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messages.schemas import MessageDetail, MessageDrafted, MessageState
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.suppressions.schemas import SuppressionInput, SuppressionKind
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue.outcome import Discard
@@ -74,6 +78,53 @@ async def test_autopilot_approves_and_makes_one_ready_intent_whatever_is_repeate
     assert detail.message.decided_by == "autopilot"
     assert detail.message.to_address == "ada@acme.example"
     assert await counted(world, "intent") == await counted(world, "unsubscribe_token") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("lead", "{lead}"), ("address", "ADA+x@acme.example"), ("domain", "acme.example")],
+)
+async def test_whom_nothing_may_be_sent_to_no_writer_is_paid_for(
+    database: Database, kind: str, value: str
+) -> None:
+    writer = PretendWriter(HONEST)
+    world = World(database, writer=writer)
+    lead_id, icp_id = await world.lead(), await world.icp()
+    suppression = SuppressionInput(
+        kind=SuppressionKind(kind), value=value.format(lead=lead_id), reason="asked"
+    )
+    async with world.publisher.transaction() as publication:
+        line = await world.suppressions.add(publication, suppression, by="ann", source="test")
+
+    await world.drafted([lead_id], await world.run(), icp_id)
+
+    stopped = await only_message(world)
+    assert (stopped.message.state, stopped.message.body, writer.asked) == ("suppressed", "", [])
+    assert await counted(world, "intent") == 0
+    async with database.transaction() as tx:
+        await world.suppressions.lift(tx, line.id, "ann")
+    assert await world.drafted([lead_id], await world.run(), icp_id)
+    assert len(writer.asked) == 1
+
+
+async def test_who_reads_a_mailbox_and_said_no_is_read_as_sending_reads_it(world: World) -> None:
+    ann = await world.lead(email="office@acme.example", full_name="Ann Low", first_name="Ann")
+    bob = await world.lead(email="", full_name="Bob Hi", first_name="Bob", last_name="Hi")
+    async with world.db.transaction() as tx:
+        values = [world.value(FieldName.EMAIL, "office@acme.example")]
+        await leads.record_values(
+            tx,
+            [LeadValues(lead_id=bob, values=tuple(values), status=LeadStatus.ENRICHED)],
+            world.ids,
+            world.clock.now(),
+        )
+    async with world.publisher.transaction() as publication:
+        line = SuppressionInput(kind=SuppressionKind.LEAD, value=str(ann), reason="asked")
+        await world.suppressions.add(publication, line, by="ann", source="test")
+
+    await world.drafted([bob], await world.run(), await world.icp())
+
+    assert (await only_message(world)).message.state is MessageState.SUPPRESSED
 
 
 async def test_each_fact_names_its_stored_value_and_where_it_is_claimed(world: World) -> None:

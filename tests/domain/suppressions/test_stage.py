@@ -1,6 +1,6 @@
 """A person who asked a provider to be left alone is left alone by us."""
 
-from leadflood.domain.enrichment.schemas import PersonClaimed
+from leadflood.domain.leads.schemas.events import PersonClaimed
 from leadflood.domain.suppressions.stage import SuppressStage
 from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database

@@ -1,6 +1,6 @@
 """The channel of a message, and the address it goes to."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import msgspec
 
@@ -9,6 +9,7 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.channel_addresses import find_address
 from leadflood.contracts.normalization.emails import why_not_personal
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
+from leadflood.domain.drafting.schemas import SUPPRESSED
 from leadflood.engine.errors import Invalid
 
 NOT_PERSONAL = "address.not_personal"
@@ -31,20 +32,25 @@ def choose_channel(
     may_whatsapp: bool,
     has_verifier: bool = True,
     is_typed: bool = False,
+    stopped: Container[Channel] = (),
 ) -> ChannelChoice:
     """Return the channel: a verified e-mail first, WhatsApp only with a recorded opt-in.
 
     `has_verifier`: whether there is anybody to ask about an address.
     `is_typed`: whether a person has typed the address, which then may be a function's.
+    `stopped`: the channels on which nothing may be sent to them.
     """
     email = find_address(Channel.EMAIL, values)
     status = values.get(FieldName.EMAIL_STATUS)
     why = None if is_typed else why_not_personal(email)
-    if email and status == EmailStatus.VALID and why is None:
+    if email and status == EmailStatus.VALID and why is None and Channel.EMAIL not in stopped:
         return ChannelChoice(Channel.EMAIL, email)
     phone = find_address(Channel.WHATSAPP, values)
-    if phone and may_whatsapp:
+    is_agreed = bool(phone) and may_whatsapp
+    if is_agreed and Channel.WHATSAPP not in stopped:
         return ChannelChoice(Channel.WHATSAPP, phone)
+    if is_agreed or Channel.EMAIL in stopped:
+        return ChannelChoice(None, email or phone, SUPPRESSED)
     if why is not None:
         reason = f"{NOT_PERSONAL}:{why}"
     elif email:

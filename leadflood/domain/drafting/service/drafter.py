@@ -45,6 +45,7 @@ class Drafter:
                 may_whatsapp=draft_input.may_whatsapp,
                 has_verifier=self._has_verifier,
                 is_typed=_is_typed(profile),
+                stopped=draft_input.stopped,
             )
         )
         blank = DraftResult(

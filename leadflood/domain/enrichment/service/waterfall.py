@@ -53,11 +53,13 @@ class WaterfallInput(msgspec.Struct, frozen=True):
     `created_at`: since when it waits.
     `is_forced`: known values are asked for again, except those that a person has decided; answers
     stored before `created_at` do not count, those of an earlier try do.
+    `is_suppressed`: nothing may be sent to the person, so nobody is paid to know more of them.
     """
 
     profile: LeadProfile
     created_at: datetime
     is_forced: bool = False
+    is_suppressed: bool = False
 
 
 class Waterfall:

@@ -38,6 +38,12 @@ class EnrichmentWanted(LeadEvent, frozen=True, tag="leads.lead.enrichment_wanted
     is_forced: bool = False
 
 
+class PersonClaimed(LeadEvent, frozen=True, tag="leads.person.claimed"):
+    """The person asked `provider` to be left alone: we leave them alone too (suppression)."""
+
+    provider: str
+
+
 class RescoreWanted(LeadEvent, frozen=True, tag="leads.lead.rescore_wanted"):
     """Somebody wants a lead scored anew by what is known of it; nothing is asked outside.
 

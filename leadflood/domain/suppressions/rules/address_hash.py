@@ -56,9 +56,15 @@ class AddressHasher:
         )
         return (
             self.hash_address(channel, address),
+            *self.list_stopping_people(channel, lead_ids),
+            *(self.hash_value(SuppressionKind.DOMAIN, domain) for domain in domains),
+        )
+
+    def list_stopping_people(self, channel: Channel, lead_ids: Iterable[UUID]) -> tuple[bytes, ...]:
+        """Return each hash whose suppression stops a channel to people, whatever their address."""
+        return (
             self.hash_value(SuppressionKind.CHANNEL, channel.value),
             *(self.hash_lead(lead_id, scope) for lead_id in lead_ids for scope in (None, channel)),
-            *(self.hash_value(SuppressionKind.DOMAIN, domain) for domain in domains),
         )
 
     def unsubscribe_token(self, intent_id: UUID) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from leadflood.contracts.values import Channel
+import msgspec
+
+from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
@@ -42,6 +44,65 @@ class Recipients:
         keys = await repository.find_suppressed(db, {key for of in stopping.values() for key in of})
         return frozenset(send for send, of in stopping.items() if not keys.isdisjoint(of))
 
+    async def find_stopped(
+        self, db: Reader, people: Iterable[LeadProfile]
+    ) -> dict[UUID, frozenset[Channel]]:
+        """Return the channels on which nothing may be sent to people, by their leads.
+
+        It is what `authorize` will say as things stand: by all leads that are the person, by their
+        addresses, and by whose mailbox it is.
+        """
+        people = list(people)
+        emails = {person.lead_id: person.address(Channel.EMAIL).lower() for person in people}
+        readers = await repository.find_mailbox_leads(
+            db, {each for each in emails.values() if each}
+        )
+        stopping = {
+            (person.lead_id, channel): self._list_stopping_of(
+                person, channel, readers.get(emails[person.lead_id], frozenset())
+            )
+            for person in people
+            for channel in Channel
+        }
+        keys = await repository.find_suppressed(db, {key for of in stopping.values() for key in of})
+        stopped: dict[UUID, frozenset[Channel]] = {}
+        for (lead_id, channel), of in stopping.items():
+            if not keys.isdisjoint(of):
+                stopped[lead_id] = stopped.get(lead_id, frozenset()) | {channel}
+        return stopped
+
+    async def find_unreachable(self, db: Reader, people: Iterable[LeadProfile]) -> frozenset[UUID]:
+        """Return the leads that may not be written to by e-mail, nor where they agreed to it.
+
+        An address that does not work stops nobody: another one of theirs may be found.
+        """
+        people = [_without_dead_address(person) for person in people]
+        stopped = await self.find_stopped(db, people)
+        phones = {
+            person.lead_id: person.address(Channel.WHATSAPP)
+            for person in people
+            if Channel.WHATSAPP not in stopped.get(person.lead_id, frozenset())
+        }
+        reachable = await self.find_opted_in(db, Channel.WHATSAPP, phones)
+        return frozenset(
+            lead_id
+            for lead_id, channels in stopped.items()
+            if Channel.EMAIL in channels and lead_id not in reachable
+        )
+
+    def _list_stopping_of(
+        self, person: LeadProfile, channel: Channel, readers: Iterable[UUID]
+    ) -> frozenset[bytes]:
+        lead_ids = {person.lead_id, *person.members}
+        addresses = person.list_addresses(channel)
+        if channel is Channel.EMAIL:
+            lead_ids.update(readers)
+        address = person.address(channel)
+        if self._find_key(channel, address):
+            return self.list_stopping(channel, (address, *addresses), lead_ids)
+        others = {key for other in addresses if (key := self._find_key(channel, other))}
+        return frozenset(others | {*self._hasher.list_stopping_people(channel, lead_ids)})
+
     def unsubscribe_token(self, intent_id: UUID) -> str:
         """Return the unsubscribe token of a send, always the same."""
         return self._hasher.unsubscribe_token(intent_id)
@@ -78,3 +139,15 @@ class Recipients:
             return self._hasher.hash_address(channel, address)
         except Invalid:
             return None
+
+
+def _without_dead_address(person: LeadProfile) -> LeadProfile:
+    """Return a person without the address that does not work."""
+    if person.text(FieldName.EMAIL_STATUS) != EmailStatus.INVALID:
+        return person
+    values = {field: value for field, value in person.values.items() if field != FieldName.EMAIL}
+    others = tuple(
+        {field: value for field, value in of.items() if field != FieldName.EMAIL}
+        for of in person.member_values
+    )
+    return msgspec.structs.replace(person, values=values, member_values=others)

@@ -38,13 +38,13 @@ async def test_an_unsubscribed_person_is_not_written_to_at_another_address(
 ) -> None:
     await world.release()
     [event] = await world.approved()
-    await world.unsubscribe(AddressHasher(ADDRESS_KEY).unsubscribe_token(event.intent_id))
     run_id, icp_id = await world.run(), await world.icp()
     await world.lead(email="p0@acme.example", full_name="Ada B0", phone="+31620000000")
     await world.opt_in(event.lead_id)
-
     [later] = await world.drafted([event.lead_id], run_id, icp_id)
     assert isinstance(later, MessageApproved)
+
+    await world.unsubscribe(AddressHasher(ADDRESS_KEY).unsubscribe_token(event.intent_id))
     [decision] = await world.authorize(await world.load_send(later))
 
     assert isinstance(decision, Deny)
