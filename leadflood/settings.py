@@ -23,6 +23,7 @@ from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas.settings import Settings as AccountSettings
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
+from leadflood.domain.drafting.service.texts import check_settings
 from leadflood.domain.duplicates.schemas import Settings as DuplicateSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
@@ -234,6 +235,7 @@ def _check_values(settings: Settings) -> None:
         for name in settings.enrichment.order
         if name not in ENRICHER_NAMES
     ]
+    problems += check_settings(settings.messaging)
     if problems:
         raise Invalid.of(problems, prefix="settings", code="settings.invalid")
 

@@ -1,5 +1,6 @@
 """`config/`: every setting stands there with its default."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -72,6 +73,14 @@ def test_the_settings_file_as_it_stands_changes_nothing() -> None:
     assert settings == Settings()
 
 
+def whatsapp(parameters: str, *more: str) -> dict[str, str]:
+    return {
+        "LEADFLOOD_MESSAGING__WHATSAPP_TEMPLATE_ID": "7",
+        "LEADFLOOD_MESSAGING__WHATSAPP_PLACEHOLDERS": json.dumps(["name", *more]),
+        "LEADFLOOD_MESSAGING__WHATSAPP_PARAMETERS": parameters,
+    }
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -106,6 +115,15 @@ def test_the_settings_file_as_it_stands_changes_nothing() -> None:
         ({"LEADFLOOD_HTTP__TOKEN": "a"}, "http.token"),
         ({"LEADFLOOD_HTTP__TOKEN": "a" * 31}, "http.token"),
         ({"LEADFLOOD_HTTP": "1", "LEADFLOOD_HTTP__PORT__X": "1"}, "http.port"),
+        (
+            whatsapp('["{{ first_name }}"]'),
+            "messaging.whatsapp_parameters[0]: say what stands where first_name is not known",
+        ),
+        (whatsapp('["{{ nobody }}"]'), "parameters[0]: there is no merge field 'nobody'"),
+        (
+            whatsapp('["{{ offer }}"]', "x"),
+            "messaging.whatsapp_parameters: write one text for each",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_path(environment: dict[str, str], words: str) -> None:

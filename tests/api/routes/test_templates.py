@@ -62,7 +62,7 @@ async def test_a_new_version_takes_the_place_of_the_older_one_and_both_are_kept(
         ({"body": "Hi\n{{ first_name"}, "body", "line 2"),
         ({"subject": "Hi {{ frist_name }}"}, "subject", "'frist_name'"),
         ({"body": "{{ first_name|nothing }}"}, "body", "'nothing'"),
-        ({"body": "Dear {{ first_name }},"}, "body", "first_name is not known"),
+        ({"body": "My friend {{ first_name }},"}, "body", "first_name is not known"),
         ({"subject": "{{ full_name }}, a word"}, "subject", "full_name is not known"),
         ({"subject": " "}, "subject", "write a text"),
         ({**WHATSAPP, "whatsappTemplateId": ""}, "whatsappTemplateId", "name the template"),

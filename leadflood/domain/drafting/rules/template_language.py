@@ -39,9 +39,9 @@ class RefusedTemplate(TemplateError):
 
 
 @lru_cache(maxsize=KEPT)
-def compile_text(source: str) -> Compiled:
+def compile_text(source: str, language: str = "") -> Compiled:
     """Compile a text; the last ones are kept. Raises: RefusedTemplate."""
-    return _ENVIRONMENT.from_string(parse_text(source))
+    return _ENVIRONMENT.from_string(parse_text(source, language))
 
 
 def list_names(source: str) -> set[str]:
@@ -49,10 +49,10 @@ def list_names(source: str) -> set[str]:
     return find_undeclared_variables(parse_text(source))
 
 
-def parse_text(source: str) -> nodes.Template:
+def parse_text(source: str, language: str = "") -> nodes.Template:
     """Parse a text and check that it stays within the language. Raises: RefusedTemplate.
 
-    A name behind a greeting falls away where it is not known.
+    A name behind a greeting falls away where it is not known; `language` is that of the text.
     """
     if not is_storable(source):
         raise RefusedTemplate("take out the characters that cannot be stored, such as NUL")
@@ -69,7 +69,7 @@ def parse_text(source: str) -> nodes.Template:
         raise RefusedTemplate(f"line {error.lineno}: mend the template: {error.message}") from error
     except (RecursionError, OverflowError, ValueError) as error:
         raise RefusedTemplate("mend the template: it is nested too deep") from error
-    return make_names_optional(parsed)
+    return make_names_optional(parsed, language)
 
 
 def _tag_lengths(source: str) -> Iterator[int]:

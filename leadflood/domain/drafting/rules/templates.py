@@ -28,7 +28,8 @@ from leadflood.engine.text import is_one_line
 MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sender_name"})
 """Facts that a template may name; a fact that a lead lacks is an error only where it is used."""
 _NAMELESS = (
-    "say what stands where {name} is not known: write {{{{ {name} | default('there') }}}}, or "
+    "say what stands where {name} is not known: begin the line with a greeting, such as Hi or Dear"
+    " (it does without the name then), or write {{{{ {name} | default('there') }}}}, or "
     "{{% if {name} is defined %}}Hi {{{{ {name} }}}}{{% else %}}Hello{{% endif %}}"
 )
 DRAFTED = frozenset({Channel.EMAIL, Channel.WHATSAPP})
@@ -79,9 +80,9 @@ def check_template(template: Template) -> tuple[FieldProblem, ...]:
     )
 
 
-def render(source: str, values: dict[str, str]) -> str:
+def render(source: str, values: dict[str, str], language: str = "") -> str:
     """Fill one text. Raises: jinja2's TemplateError."""
-    return compile_text(source).render(values)
+    return compile_text(source, language).render(values)
 
 
 def draft_from_template(template: Template, request: DraftRequest) -> Draft | MissingValue:
@@ -126,8 +127,8 @@ def _check_text(path: str, text: str) -> Iterator[FieldProblem]:
 
 def _fill_email(template: Template, values: dict[str, str]) -> Draft:
     return Draft(
-        subject=render(template.subject, values).strip(),
-        body=_MANY_BREAKS.sub("\n\n", render(template.body, values)).strip(),
+        subject=render(template.subject, values, template.language).strip(),
+        body=_MANY_BREAKS.sub("\n\n", render(template.body, values, template.language)).strip(),
         writer=f"template:{template.name}:{template.version}",
     )
 
@@ -136,7 +137,9 @@ def _fill_parameters(template: Template, values: dict[str, str]) -> Draft:
     return Draft(
         subject="",
         body="",
-        parameters=tuple(render(text, values).strip() for text in template.parameters),
+        parameters=tuple(
+            render(text, values, template.language).strip() for text in template.parameters
+        ),
         writer=f"template:{template.name}:{template.version}",
     )
 

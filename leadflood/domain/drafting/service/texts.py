@@ -3,11 +3,30 @@
 from collections.abc import Sequence
 
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, RefusedDraft
+from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.citations import find_spans
 from leadflood.domain.drafting.rules.facts import list_for_writer
 from leadflood.domain.drafting.rules.limits import check_limits
-from leadflood.domain.drafting.rules.templates import MissingValue, draft_from_template
+from leadflood.domain.drafting.rules.templates import (
+    MissingValue,
+    check_template,
+    default_template,
+    draft_from_template,
+)
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact, Settings, Template
+from leadflood.engine.errors import FieldProblem
+
+
+def check_settings(settings: Settings) -> list[FieldProblem]:
+    """List what is wrong with the WhatsApp texts that stand in the settings."""
+    template = default_template(Channel.WHATSAPP, settings)
+    if template is None or not settings.whatsapp_parameters:
+        return []
+    return [
+        FieldProblem(f"messaging.whatsapp_{problem.path}", problem.problem)
+        for problem in check_template(template)
+        if problem.path.startswith(("parameters", "placeholders"))
+    ]
 
 
 def make_request(

@@ -115,7 +115,34 @@ def test_a_text_of_naughty_strings_is_checked_and_never_breaks() -> None:
     ("body", "named", "nameless"),
     [
         ("Hi {{ first_name }},", "Hi Ada,", "Hi,"),
-        ("Guten Tag, {{ first_name }}!", None, None),
+        ("Guten Tag, {{ first_name }}!", "Guten Tag, Ada!", "Guten Tag!"),
+        ("Hi {{ first_name | title }},", "Hi Ada,", "Hi,"),
+        ("Dear {{ first_name }},", "Dear Ada,", "Hello,"),
+        ("DEAR {{ first_name | upper }},\n\nx", "DEAR ADA,\n\nx", "Hello,\n\nx"),
+        ("x\n\nDear {{ first_name }} {{ last_name }},", None, "x\n\nHello,"),
+        ("Dear Mr./Ms. {{ last_name }},", None, "Hello,"),
+        ("Guten Tag Frau Dr. {{ last_name }},", None, "Guten Tag,"),
+        ("Sehr geehrter Herr {{ last_name }},", None, "Sehr geehrte Damen und Herren,"),
+        ("Sehr geehrte/r {{ full_name }},", None, "Sehr geehrte Damen und Herren,"),
+        ("Liebe {{ first_name }},", "Liebe Ada,", "Hallo,"),
+        ("Cher Monsieur {{ last_name }},", None, "Bonjour,"),
+        ("Chère {{ first_name }},", "Chère Ada,", "Bonjour,"),
+        ("Estimada {{ first_name }}:", "Estimada Ada:", "Hola:"),
+        ("Gentile {{ first_name }},", "Gentile Ada,", "Buongiorno,"),
+        ("Prezada {{ first_name }},", "Prezada Ada,", "Olá,"),
+        ("Geachte {{ first_name }},", "Geachte Ada,", "Geachte heer/mevrouw,"),
+        ("Szanowna Pani {{ first_name }}!", "Szanowna Pani Ada!", "Dzień dobry!"),
+        ("Kære {{ first_name }},", "Kære Ada,", "Hej,"),
+        ("Уважаемая {{ first_name }}!", "Уважаемая Ada!", "Здравствуйте!"),
+        ("尊敬的{{ first_name }}：", "尊敬的Ada：", "您好："),  # noqa: RUF001 - as it is written
+        ("Hola {{ first_name }},", "Hola Ada,", "Hola,"),
+        ("Ciao {{ first_name }},", "Ciao Ada,", "Ciao,"),
+        ("Olá {{ first_name }},", "Olá Ada,", "Olá,"),
+        ("Cześć {{ first_name }},", "Cześć Ada,", "Cześć,"),
+        ("{% if title is defined %}Dear {{ first_name }}{% endif %}", "Dear Ada", "Hello"),
+        ("Dear {{ full_name }},", None, "Hello,"),
+        ("Oh dear {{ first_name }},", None, None),
+        ("{{ offer }} dear {{ first_name }},", None, None),
         ("Guten Tag {{ first_name }}!", "Guten Tag Ada!", "Guten Tag!"),
         ("Bonjour {{ first_name }} {{ last_name }},", None, "Bonjour,"),
         ("Good day,\nhello {{ first_name }}.", "Good day,\nhello Ada.", "Good day,\nhello."),
@@ -127,13 +154,10 @@ def test_a_text_of_naughty_strings_is_checked_and_never_breaks() -> None:
         ),
         ("{{ first_name if first_name is defined else 'You' }}: hm", "Ada: hm", "You: hm"),
         ("{% if not first_name is defined %}A{% else %}{{ first_name }}{% endif %}", "Ada", "A"),
-        ("Dear {{ first_name }},", None, None),
         ("{{ first_name }}, a word", None, None),
         ("Oh ship {{ first_name }}", None, None),
-        ("{% if title is defined %}Dear {{ first_name }}{% endif %}", None, None),
         ("{{ first_name | trim | default('x') }}", None, None),
         ("{% if first_name %}x{% endif %}", None, None),
-        ("Dear {{ full_name }},", None, None),
     ],
 )
 def test_a_text_says_what_stands_where_no_name_is_known(
@@ -151,6 +175,26 @@ def test_a_text_says_what_stands_where_no_name_is_known(
         assert draft(REQUEST, template).body == named  # type: ignore[union-attr]
     if problems:
         assert (problems[0].path, "is not known" in problems[0].problem) == ("body", True)
+
+
+@pytest.mark.parametrize(
+    ("language", "nameless"), [("pt-BR", "Olá,"), ("it", "Buongiorno,"), ("en", "Buongiorno,")]
+)
+def test_a_greeting_of_several_languages_is_the_templates(language: str, nameless: str) -> None:
+    template = msgspec.structs.replace(
+        FIRST_TOUCH, body="Caro {{ first_name }},", language=language
+    )
+    without_name = msgspec.structs.replace(REQUEST, facts=REQUEST.facts[1:])
+
+    assert draft(without_name, template).body == nameless  # type: ignore[union-attr]
+
+
+def test_no_mister_is_greeted_by_a_first_name() -> None:
+    template = msgspec.structs.replace(
+        FIRST_TOUCH, body="Dear Dr. {{ first_name }} {{ last_name }},"
+    )
+
+    assert draft(REQUEST, template).body == "Hello,"  # type: ignore[union-attr]
 
 
 def test_every_built_in_text_has_a_nameless_form() -> None:
