@@ -151,8 +151,15 @@ class NodeLife:
 
     def actors(self) -> Sequence[Child]:
         """Return what runs beside the stages."""
-        unknown_sends = self.messaging.unknown_sends
-        return Upkeep(self.storage, self.engine, self.gate, unknown_sends, self.notifier).actors()
+        messaging = self.messaging
+        return Upkeep(
+            self.storage,
+            self.engine,
+            self.gate,
+            messaging.unknown_sends,
+            messaging.waiting_sends,
+            self.notifier,
+        ).actors()
 
 
 class Node:

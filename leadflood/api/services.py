@@ -38,6 +38,7 @@ from leadflood.domain.sending.service.dead_letters import DeadLetterService
 from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.sending.service.waiting_sends import WaitingSends
 from leadflood.domain.suppressions.service.batches import SuppressionBatches
 from leadflood.domain.suppressions.service.list_exports import SuppressionExports
 from leadflood.domain.suppressions.service.opt_ins import OptInService
@@ -91,6 +92,7 @@ class Services(Platform, frozen=True, kw_only=True):
     templates: TemplateService
     sending: SendingSwitch
     unknown_sends: UnknownSends
+    waiting_sends: WaitingSends
     dead_letters: DeadLetterService
     suppressions: SuppressionService
     suppression_batches: SuppressionBatches

@@ -58,6 +58,11 @@ def format_time(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
 
 
+def count_messages(count: int) -> str:
+    """Return a count of messages in words: `1 message`, `2 messages`."""
+    return f"{count:,} message" if count == 1 else f"{count:,} messages"
+
+
 def format_money(micros: int, digits: int = 4) -> str:
     """Return micro-units as an amount of money."""
     return f"{micros / MICROS:.{digits}f}"

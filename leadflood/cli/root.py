@@ -11,6 +11,7 @@ from leadflood.cli import (
     migrate,
     opt_ins,
     provider,
+    runs,
     sending,
     stage,
     suppressions,
@@ -48,6 +49,7 @@ for command in COMMANDS:
 app.add_typer(stage.app, name="stage")
 app.add_typer(provider.app, name="provider")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(runs.app, name="runs")
 app.add_typer(sending.app, name="sending")
 app.add_typer(messages.app, name="messages")
 app.add_typer(suppressions.app, name="suppress")

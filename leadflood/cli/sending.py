@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from leadflood.cli import command_audit
-from leadflood.cli.console import format_time, print_data, print_json, print_table
+from leadflood.cli.console import count_messages, format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending.schemas import (
@@ -18,6 +18,7 @@ from leadflood.domain.sending.schemas import (
     SendingStatus,
     UnknownFilter,
     UnknownSummary,
+    WaitingSummary,
 )
 from leadflood.engine.ids import OLDEST
 from leadflood.wiring.storage import Storage
@@ -169,8 +170,13 @@ def _print_status(status: SendingStatus, *, as_json: bool) -> None:
     if status.sending:
         print_data("may still arrive:")
         _print_intents(status.sending)
-    for line in describe_unknown(status.unknown):
+    for line in (*describe_waiting(status.waiting), *describe_unknown(status.unknown)):
         print_data(line)
+
+
+def describe_waiting(summaries: Sequence[WaitingSummary]) -> list[str]:
+    """Return what ready messages wait for, a line each."""
+    return [f"waiting: {count_messages(each.count)}: {each.detail}" for each in summaries]
 
 
 def describe_unknown(summaries: Sequence[UnknownSummary]) -> list[str]:

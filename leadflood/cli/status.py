@@ -8,7 +8,10 @@ import msgspec
 
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, with_storage
-from leadflood.cli.sending import describe_unknown, format_switch
+from leadflood.cli.runs import describe_wait
+from leadflood.cli.sending import describe_unknown, describe_waiting, format_switch
+from leadflood.domain.runs.schemas import RunWait
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.sending.schemas import SendingStatus
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import CrashLoop, NodeRow, StageOverview
@@ -33,6 +36,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     title: str
     sends: str
     live_jobs: int
+    waits: tuple[RunWait, ...]
     created_at: datetime
 
 
@@ -87,6 +91,7 @@ async def _list_runs(storage: Storage) -> list[RunStatus]:
             title=run.title,
             sends=run.sends,
             live_jobs=sum((await runs.count_live(storage.db, run.id)).values()),
+            waits=await RunReports(storage.db).list_waits(run.id),
             created_at=run.created_at,
         )
         for run in open_runs
@@ -113,8 +118,11 @@ def _print_status(current: Status) -> None:
     print_data("")
     for run in current.runs:
         print_data(f"run {run.id} {run.kind} {run.title!r}: {run.live_jobs} jobs, {run.sends}")
+        for wait in run.waits:
+            print_data(f"  {describe_wait(wait)}")
     print_data(format_switch(current.sending))
-    for line in describe_unknown(current.sending.unknown):
+    sending = current.sending
+    for line in (*describe_waiting(sending.waiting), *describe_unknown(sending.unknown)):
         print_data(line)
     _print_troubles(current)
     if current.tree is not None:

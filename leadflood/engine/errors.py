@@ -122,9 +122,17 @@ class NotConfigured(Permanent):
 
 
 class CapSpent(Permanent):
-    """A run's or a lead's money is spent: go on with what is there, without paid calls."""
+    """A run's or a lead's money is spent: go on with what is there, without paid calls.
+
+    `scope` is whose cap it is, `needed_micros` what the call might have cost.
+    """
 
     code = "budget.exhausted"
+
+    def __init__(self, detail: str, *, scope: str = "", needed_micros: int = 0) -> None:
+        super().__init__(detail)
+        self.scope = scope
+        self.needed_micros = needed_micros
 
 
 class Throttled(LeadfloodError):

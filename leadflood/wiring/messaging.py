@@ -18,6 +18,7 @@ from leadflood.domain.sending.service.rekeying import SendRekeying
 from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.sending.service.waiting_sends import WaitingSends
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.batches import SuppressionBatches
 from leadflood.domain.suppressions.service.list_exports import SuppressionExports
@@ -41,6 +42,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     sending: SendingSwitch
     unknown_sends: UnknownSends
+    waiting_sends: WaitingSends
     dead_letters: DeadLetterService
     suppressions: SuppressionService
     suppression_batches: SuppressionBatches
@@ -81,6 +83,7 @@ def build_messaging(parts: MessagingParts) -> Messaging:
         outbox=outbox,
         sending=switch,
         unknown_sends=unknown_sends,
+        waiting_sends=WaitingSends(parts.publisher, outbox, clock),
         dead_letters=DeadLetterService(unknown_sends, ids, clock),
         suppressions=suppressions,
         suppression_batches=SuppressionBatches(key, ids, clock),

@@ -96,6 +96,7 @@ def build_services(parts: ServiceParts) -> Services:
         templates=messaging.templates,
         sending=messaging.sending,
         unknown_sends=messaging.unknown_sends,
+        waiting_sends=messaging.waiting_sends,
         dead_letters=messaging.dead_letters,
         suppressions=messaging.suppressions,
         import_lifts=messaging.import_lifts,

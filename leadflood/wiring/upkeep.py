@@ -13,6 +13,7 @@ from leadflood.domain.imports.retention import prune as prune_uploads
 from leadflood.domain.notifications.retention import prune as prune_notifications
 from leadflood.domain.notifications.service.event_notifier import EventNotifier
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.sending.service.waiting_sends import WaitingSends
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.db.statistics import analyze_grown_tables
 from leadflood.engine.ledger.answers import forget_answers
@@ -27,6 +28,7 @@ from leadflood.wiring.storage import Storage
 
 ORPHANS_SECONDS = 2.0
 LOOK_UP_SECONDS = 30.0
+WAITING_SECONDS = 3.0
 PRUNE_SECONDS = 600.0
 STATISTICS_SECONDS = 5.0
 
@@ -40,6 +42,7 @@ class Upkeep:
         engine: Engine,
         gateway: ProviderGateway,
         unknown_sends: UnknownSends,
+        waiting_sends: WaitingSends,
         notifier: EventNotifier,
     ) -> None:
         self._storage = storage
@@ -47,6 +50,7 @@ class Upkeep:
         self._guard = engine.guard
         self._gateway = gateway
         self._unknown_sends = unknown_sends
+        self._waiting_sends = waiting_sends
         self._notifier = notifier
         self._duplicates = DuplicateSearch(storage.settings.duplicates, storage.ids, storage.clock)
         self._secret_trouble = ""
@@ -64,6 +68,7 @@ class Upkeep:
             _repeating("secret", beat_seconds, self._check_secret, optional=False),
             _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
             _repeating("statistics", STATISTICS_SECONDS, self._analyze),
+            _repeating("waiting-sends", WAITING_SECONDS, self._resume_waiting, optional=False),
             _repeating("answers", PRUNE_SECONDS, self._prune),
             _repeating("duplicates", storage.settings.duplicates.look_seconds, self._find_twins),
             _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
@@ -87,6 +92,11 @@ class Upkeep:
         intents = await self._unknown_sends.settle_lost()
         if lines or intents:
             log.info("engine.orphans.settled", lines=lines, intents=intents)
+
+    async def _resume_waiting(self) -> None:
+        """Let messages go whose setting is made, or whose run has money again."""
+        if count := await self._waiting_sends.resume():
+            log.info("messaging.waiting.resumed", count=count)
 
     async def _find_twins(self) -> None:
         """Compare leads that changed with the others."""

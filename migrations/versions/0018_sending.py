@@ -4,6 +4,8 @@ Why: a message is sent once. That an intent's message is complete is a foreign k
 `is_complete`, so no code path can queue another. Nobody gets a second first message: whoever sends
 one takes the unique keys of its person and its mailbox first, and `intent_touch` refuses two that
 left for one mailbox under one number (leadflood/domain/sending/service/contact_history.py).
+What waits for a setting or for money has no job, so that its run can end: `intent_waiting` finds
+it.
 Locks: a short SHARE ROW EXCLUSIVE on message. Undo: drops the intents: nothing is sent any more.
 """
 
@@ -44,6 +46,7 @@ STATEMENTS = (
         repeats boolean NOT NULL DEFAULT false,
         touch integer CHECK (touch > 0),
         earlier_message_id uuid,
+        needed_micros bigint,
         UNIQUE (message_id, step),
         FOREIGN KEY (message_id, message_is_complete) REFERENCES message (id, is_complete),
         CONSTRAINT intent_claimed CHECK (
@@ -66,6 +69,10 @@ STATEMENTS = (
     )
     """,
     "CREATE INDEX intent_open ON intent (state, id) WHERE state IN ('sending', 'unknown')",
+    """
+    CREATE INDEX intent_waiting ON intent (id)
+    WHERE state = 'ready' AND code IN ('waits_for_setup', 'waits_for_money')
+    """,
     """
     CREATE INDEX intent_unpublished ON intent (id)
     WHERE published_state <> state AND state NOT IN ('ready', 'sending')

@@ -178,6 +178,7 @@ ROUTES: dict[str, str] = {
     "GET /v1/runs": "jobs:read",
     "GET /v1/runs/{runId}": "jobs:read",
     "PUT /v1/runs/{runId}/cancellation": "discovery:write",
+    "PATCH /v1/runs/{runId}/caps": "budget:write",
     "GET /v1/messages": "messages:read",
     "GET /v1/messages/{messageId}": "messages:read",
     "PATCH /v1/messages/{messageId}": "messages:write",
@@ -277,6 +278,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "kind": "channel needs admin:write",
         "value": "a public suffix or a mail provider's domain needs admin:write",
     },
+    "PATCH /v1/runs/{runId}/caps": dict.fromkeys(
+        ("capMicros", "leadCapMicros"), "needs budget:write"
+    ),
     "PUT /v1/imports/{importId}/mapping": {
         "onDuplicate": "update needs leads:write",
         "sends": SENDS,
@@ -306,6 +310,14 @@ ANSWERS: dict[str, dict[str, str]] = {
         "message.toAddress": "needs leads:read",
         "message.intentDetail": "needs leads:read",
         "facts": "needs leads:read",
+    },
+    **{
+        name: {"waits[].reason": "needs leads:read"}
+        for name in (
+            "GET /v1/runs/{runId}",
+            "GET /v1/discovery/runs/{runId}",
+            "GET /v1/icps/{icpId}/search-runs/{runId}",
+        )
     },
     **{
         name: {"toAddress": "needs leads:read", "intentDetail": "needs leads:read"}

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
+from leadflood.engine.queue import runs
 from leadflood.sandbox.faults import Fault, FaultProfile
 
 from tests.support.chaos import (
@@ -18,9 +19,11 @@ from tests.support.chaos import (
     open_chaos_field,
 )
 from tests.support.pretend import Plan
+from tests.support.statements import sql
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
 
+WAITING = sql("SELECT count(*) FROM intent WHERE state = 'ready' AND code = 'waits_for_money'")
 QUICK = Plan(times=10, people_count=4_000, slow_seconds=0.5, timeout_seconds=2.0)
 WHY = Query("why", "SELECT DISTINCT last_error FROM job WHERE last_error IS NOT NULL", ())
 BOUGHT = Query(
@@ -72,16 +75,14 @@ async def test_on_a_bad_day_nothing_is_lost(
 async def test_a_cap_holds_though_a_gateway_answers_for_work_that_was_done(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    # a message that the cap holds back waits for a person to raise it: none is approved here
     plan = msgspec.structs.replace(
         QUICK,
         fault_rates={Fault.ACTED_5XX: 0.3},
         timeout_seconds=0.5,
         cap_micros=1_000_000,
-        sends="hold",
     )
     async with open_chaos_field(nursery, database_url, tmp_path, plan) as field:
-        await field.start_run(discovered=60)
+        run_id = await field.start_run(discovered=60, phones=10)
         await field.finish()
 
         reckoning = await make_report(field)
@@ -89,6 +90,19 @@ async def test_a_cap_holds_though_a_gateway_answers_for_work_that_was_done(
         assert reckoning.problems == ()
         assert reckoning.lines["unresolved"] > 5
         assert sum(invoice.amount_micros for invoice in invoices) > 500_000
+
+        # the run has ended, and what its cap kept goes once a person raises it
+        await field.set_faults({})
+        db = field.storage.db
+        waiting_count = await db.fetch_value(WAITING)
+        await runs.change_caps(db, run_id, None, None)
+        messaging = field.storage.messaging(field.storage.producer())
+        resumed_count = await messaging.waiting_sends.resume()
+        await field.finish()
+
+        assert resumed_count == waiting_count > 0
+        assert await db.fetch_value(WAITING) == 0
+        assert (await make_report(field)).problems == ()
 
 
 async def test_the_breaker_opens_says_why_and_closes_again(

@@ -107,7 +107,8 @@ UNFINISHED = Query(
             score.band IN ('LOW', 'MEDIUM')
             OR message.state IN (
                 'waiting', 'needs_data', 'not_wanted', 'already_written', 'suppressed')
-            OR intent.state IN ('accepted', 'refused', 'unknown', 'cancelled'))),
+            OR intent.state IN ('accepted', 'refused', 'unknown', 'cancelled')
+            OR intent.code = 'waits_for_money')),
         false)
     """,
     ("run_ids", "made_run_ids", "made_lead_ids"),
@@ -380,7 +381,7 @@ class ChaosField:
                 id=run_id,
                 kind="chaos",
                 title=icp.name,
-                sends=self.plan.sends,
+                sends="go",
                 cap_micros=self.plan.cap_micros,
             )
             await runs.create(tx, new, storage.clock.now())
@@ -602,7 +603,7 @@ def count_by_contact(arrived: Sequence[DeliveredMessage]) -> Counter[str]:
 
 
 def _wrong_intent(field: ChaosField, row: Any, *, is_mail: bool, has_arrived: bool) -> str:
-    match row["state"]:
+    match "refused" if row["code"] == "waits_for_money" else row["state"]:
         case "accepted":
             return "" if has_arrived else "accepted, but never arrived"
         case "unknown" if row["id"] not in field.may_be_unknown:

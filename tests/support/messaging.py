@@ -34,6 +34,7 @@ from leadflood.domain.sending.service.rekeying import SendRekeying
 from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.sending.service.waiting_sends import WaitingSends
 from leadflood.domain.sending.stage import SendStage
 from leadflood.domain.suppressions.schemas import (
     AddedSuppression,
@@ -166,6 +167,7 @@ class World:
         self.templates = TemplateService(db, settings, self.ids, self.clock)
         self.sending = SendingSwitch(db, self.clock)
         self.unknown_sends = UnknownSends(db, self.publisher, settings, key, self.clock, senders)
+        self.waiting_sends = WaitingSends(self.publisher, self.outbox, self.clock)
         self.suppressions = SuppressionService(db, key, self.ids, self.clock)
         self.suppressed_sends = SuppressedSends(key, self.clock)
         self.opt_ins = OptInService(db, key, self.ids, self.clock)

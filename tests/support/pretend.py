@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from leadflood.contracts.normalization.phones import normalize_phone
@@ -28,7 +28,7 @@ COUNTRIES = ("DE", "NL", "GB", "US", "SE")
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How many times the documented limits the world allows, and how long its answers take.
 
-    `cap_micros` is the cap of each run; None: it has none. `sends` is what becomes of its messages.
+    `cap_micros` is the cap of each run; None: it has none.
     """
 
     times: int = 20
@@ -37,7 +37,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     faults: FaultProfile = FaultProfile.NONE
     fault_rates: dict[Fault, float] | None = None
     cap_micros: int | None = None
-    sends: Literal["never", "hold", "go"] = "go"
     slow_seconds: float = 1.0
     timeout_seconds: float = 10.0
     cool_down_seconds: float = 0.5

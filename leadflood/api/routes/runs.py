@@ -9,12 +9,12 @@ import msgspec
 
 from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import get, put
+from leadflood.api.http.routing import get, patch, put
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.values import Micros
-from leadflood.domain.runs.schemas import Funnel, RunCancellation
-from leadflood.engine.errors import Denied, NotFound
+from leadflood.domain.runs.schemas import CapChange, Funnel, RunCancellation, RunWait
+from leadflood.engine.errors import Conflict, Denied, NotFound
 from leadflood.engine.queue.runs import Run, RunFilter
 
 Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")]
@@ -52,13 +52,24 @@ class RunDetail(RunView, frozen=True, kw_only=True, rename="camel"):
 
     `progress` counts its leads and its money. `liveJobs` are by stage. `capUsedMicros` is what
     counts against the cap: spent, reserved and unresolved. `progressRatio` null: nothing is
-    found yet.
+    found yet. `waits`: what it waits for, also after it has ended: messages whose setting is
+    missing, or whose money is spent, go once that is mended (`againAt` null).
     """
 
     progress: Funnel
     progress_ratio: float | None
     live_jobs: Mapping[str, int]
     cap_used_micros: Micros
+    waits: tuple[RunWait, ...]
+
+
+class ChangedCaps(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The caps of a run, and how many messages that waited for money go on at once."""
+
+    run_id: UUID
+    cap_micros: Micros | None
+    lead_cap_micros: Micros | None
+    resumed_count: int
 
 
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -95,6 +106,26 @@ async def get_run(run_id: UUID, caller: Caller, services: Services) -> RunDetail
         progress_ratio=report.progress_ratio,
         live_jobs=report.live_jobs,
         cap_used_micros=report.cap_used_micros,
+        waits=report.waits,
+    )
+
+
+@patch("/v1/runs/{runId}/caps", permission="budget:write", errors=(NotFound, Conflict))
+async def change_run_caps(
+    run_id: UUID, body: CapChange, caller: Caller, services: Services, uow: UnitOfWork
+) -> ChangedCaps:
+    """Change what a run may cost in all (`capMicros`) and for each lead (`leadCapMicros`).
+
+    Also of a run that has ended: its messages that wait for money go if there is enough now. What
+    its leads went without is not asked for again: `POST /v1/leads/{leadId}/enrich` does that.
+    """
+    run = await services.runs.change_caps(uow.tx, run_id, body, caller.visibility)
+    await uow.audit("run.caps_changed", run_id, **msgspec.to_builtins(body))
+    return ChangedCaps(
+        run_id=run_id,
+        cap_micros=run.cap_micros,
+        lead_cap_micros=run.lead_cap_micros,
+        resumed_count=await services.waiting_sends.resume_run(uow.publication, run_id),
     )
 
 

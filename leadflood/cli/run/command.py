@@ -125,8 +125,8 @@ def run(
     raise typer.Exit(start(settings, options, run_input))
 
 
-def parse_budget(text: str) -> int:
-    """Return an amount of money as micro-units. Raises: Invalid."""
+def parse_budget(text: str, option: str = "--budget") -> int:
+    """Return an amount of money as micro-units. Raises: Invalid, naming the option."""
     try:
         amount = Decimal(text.strip().replace(",", "."))
     except InvalidOperation:
@@ -134,9 +134,9 @@ def parse_budget(text: str) -> int:
     if not amount.is_finite() or not 0 <= amount <= MAX_BUDGET or amount * MICROS % 1:
         problem = "write an amount such as 5.00, at most six decimals, 0 for nothing paid"
         raise Invalid.field(
-            "--budget",
+            option,
             problem,
-            detail=f"--budget: {text!r} is no amount of money: {problem}",
+            detail=f"{option}: {text!r} is no amount of money: {problem}",
             code=USAGE_ERROR,
         )
     return int(amount * MICROS)

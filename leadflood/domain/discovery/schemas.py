@@ -15,7 +15,7 @@ from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.leads.schemas.events import LeadEvent
-from leadflood.domain.runs.schemas import Funnel, RunLimits
+from leadflood.domain.runs.schemas import Funnel, RunLimits, RunWait
 from leadflood.engine.queue.event import Event
 
 
@@ -317,6 +317,7 @@ class DiscoveryRunDetail(msgspec.Struct, frozen=True, kw_only=True, rename="came
     `state` is that of the search, `runState` that of the whole run (running, completed,
     cancelled). `code` null: nothing went wrong. `progressRatio` null: nothing is found yet.
     `unreadablePages` are those whose answers could not be read, however often they were asked for.
+    `waits`: what the run waits for, as in `GET /v1/runs/{runId}`.
     """
 
     id: UUID
@@ -343,6 +344,7 @@ class DiscoveryRunDetail(msgspec.Struct, frozen=True, kw_only=True, rename="came
     search_cost_micros: Micros
     progress: Funnel
     progress_ratio: float | None
+    waits: tuple[RunWait, ...]
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None

@@ -191,6 +191,7 @@ class SearchService:
             search_cost_micros=discovery.cost_micros,
             progress=report.funnel,
             progress_ratio=report.progress_ratio,
+            waits=report.waits,
         )
 
     async def get_search_of(self, icp_id: UUID, run_id: UUID) -> DiscoveryRunDetail:

@@ -71,8 +71,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     `version` counts what people changed of it. `earlierMessageId`: the first message that its
     person or mailbox got before, where that is why it is not written or sent; else null.
-    `intentDetail` says more than `intentCode`; of a ready one `waits_for_setup` means that it goes
-    as soon as the settings it names are made.
+    `intentDetail` says more than `intentCode`; a ready one goes as soon as the settings it names
+    are made (`waits_for_setup`), or the cap of its run is raised (`waits_for_money`).
     """
 
     id: UUID

@@ -55,7 +55,13 @@ SELECT run.id AS run_id, run.kind, run.title,
     (SELECT count(*) FROM discovery_record JOIN enrichment USING (lead_id, run_id)
      WHERE run_id = run.id AND enrichment.code = 'budget.exhausted')
     + (SELECT count(*) FROM import_row JOIN enrichment USING (lead_id, run_id)
-       WHERE run_id = run.id AND enrichment.code = 'budget.exhausted') AS exhausted_count
+       WHERE run_id = run.id AND enrichment.code = 'budget.exhausted') AS exhausted_count,
+    (SELECT count(*) FROM intent
+     WHERE run_id = run.id AND state = 'ready' AND intent.code = 'waits_for_money')
+        AS unpaid_count,
+    (SELECT count(*) FROM intent
+     WHERE run_id = run.id AND state = 'ready' AND intent.code = 'waits_for_setup')
+        AS unset_count
 FROM run WHERE run.id = ANY(:ids::uuid[]);
 
 -- name: find_names
@@ -64,7 +70,7 @@ SELECT run.id AS run_id, run.kind, run.title, 0::bigint AS lead_count, 0::bigint
     EXISTS (
         SELECT FROM message WHERE run_id = run.id AND message.state = 'waiting'
     )::int::bigint AS waiting_count,
-    0::bigint AS exhausted_count
+    0::bigint AS exhausted_count, 0::bigint AS unpaid_count, 0::bigint AS unset_count
 FROM run WHERE run.id = ANY(:ids::uuid[]);
 
 -- name: find_dead

@@ -147,7 +147,7 @@ def _of_event(event: NotableEvent, runs: Mapping[UUID, RunFacts]) -> list[NewNot
     run = runs.get(event.run_id) if event.run_id is not None else None
     match event.type:
         case "run.completed":
-            return [] if run is None else _of_run(run)
+            return [] if run is None else [*_of_run(run), *_of_waiting(event, run)]
         case "discovery.run.failed":
             return _of_failure(event, run)
         case "messaging.message.drafted":
@@ -187,6 +187,34 @@ def _exhaustion_of(run: RunFacts) -> NewNotification:
         body=f"{_count(run.exhausted_count, 'lead')} went on without more paid answers.",
         subject=_about_run(run.run_id),
     )
+
+
+def _of_waiting(event: NotableEvent, run: RunFacts) -> list[NewNotification]:
+    """Return what keeps a run's messages, once a run, or once a day for those of single leads."""
+    is_single = run.kind == _SINGLE
+    return [
+        NewNotification(
+            key=f"waiting:{cause}:{_day(event.at) if is_single else run.run_id}",
+            kind=NotificationKind.SENDS_WAITING,
+            permission="messages:approve",
+            title=f"{run.title or run.kind}: {_count(count, 'message')} {verb} for {cause}",
+            body=advice,
+            subject=_about_run(run.run_id),
+        )
+        for count, cause, advice in (
+            (
+                run.unpaid_count,
+                "money",
+                "The cap of the run is spent: they go once somebody raises it (the run says how).",
+            ),
+            (
+                run.unset_count,
+                "a setting",
+                "They go once an administrator has made it (the run says which).",
+            ),
+        )
+        if count and (verb := "waits" if count == 1 else "wait")
+    ]
 
 
 def _permission_of(run: RunFacts) -> str:

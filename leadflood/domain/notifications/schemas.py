@@ -31,6 +31,7 @@ class NotificationKind(StrEnum):
     SENDING_HELD = "sending.held"
     SENDING_UNKNOWN = "sending.unknown"
     SENDS_STOPPED = "sends.stopped"
+    SENDS_WAITING = "sends.waiting"
     JOBS_DEAD = "jobs.dead"
     KEY_CREATED = "api_key.created"
     TOTP_REMOVED = "totp.removed"
@@ -139,7 +140,10 @@ class NotableEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts of a run that a notification needs."""
+    """The facts of a run that a notification needs.
+
+    `unpaid_count`, `unset_count`: its messages that wait for money, or for a setting.
+    """
 
     run_id: UUID
     kind: str
@@ -148,6 +152,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     high_count: int
     waiting_count: int
     exhausted_count: int
+    unpaid_count: int = 0
+    unset_count: int = 0
 
 
 class DeadJobs(msgspec.Struct, frozen=True, kw_only=True):

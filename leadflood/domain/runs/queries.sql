@@ -47,6 +47,24 @@ SELECT
     (SELECT COALESCE(sum(reserved_micros), 0)::bigint FROM provider_call
      WHERE run_id = :run_id::uuid AND state = 'unresolved') AS unresolved_micros
 
+-- name: list_waits
+-- What a run waits for: jobs that are tried again later, and messages that need a person first.
+SELECT stage, reason, count(*) AS count, min(again_at) AS again_at FROM (
+    SELECT stage, left(last_error, 300) AS reason, run_at AS again_at FROM job
+    WHERE run_id = :run_id::uuid AND state = 2 AND last_error <> ''
+    UNION ALL
+    SELECT 'message.send', detail, NULL FROM intent
+    WHERE run_id = :run_id::uuid AND state = 'ready'
+        AND code IN ('waits_for_setup', 'waits_for_money')
+) AS waiting
+GROUP BY stage, reason ORDER BY count(*) DESC, stage, reason LIMIT :limit::int
+
+-- name: has_waiting_messages
+-- Whether messages of a run may still go that no job carries.
+SELECT EXISTS (
+    SELECT FROM intent WHERE run_id = :run_id::uuid AND state = 'ready'
+        AND code IN ('waits_for_setup', 'waits_for_money'))
+
 -- name: list_lead_costs
 -- Sum the cost of these leads in a run, with the providers paid.
 SELECT part.subject::uuid AS lead_id, sum(part.share)::bigint AS micros,

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.runs.schemas import Funnel, LeadCost
+from leadflood.domain.runs.schemas import Funnel, LeadCost, RunWait
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader
 
 SQL = load_queries(__file__)
+MAX_WAITS = 10
+"""How many reasons of a run are listed."""
 
 
 async def count_funnel(db: Reader, run_id: UUID) -> Funnel:
@@ -16,6 +18,17 @@ async def count_funnel(db: Reader, run_id: UUID) -> Funnel:
     if row is None:
         raise LookupError("a statement of sub-selects always has a row")
     return Funnel(**dict(row.items()))
+
+
+async def list_waits(db: Reader, run_id: UUID) -> tuple[RunWait, ...]:
+    """List what a run waits for, the most work first."""
+    rows = await db.fetch(SQL.list_waits, run_id=run_id, limit=MAX_WAITS)
+    return tuple(RunWait(**dict(row.items())) for row in rows)
+
+
+async def has_waiting_messages(db: Reader, run_id: UUID) -> bool:
+    """Whether messages of a run may still go that no job carries."""
+    return bool(await db.fetch_value(SQL.has_waiting_messages, run_id=run_id))
 
 
 async def list_lead_costs(

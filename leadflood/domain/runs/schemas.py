@@ -1,6 +1,7 @@
 """Runs: what one may do and spend, and how far it is."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from leadflood.engine.queue.runs import Run
 
 Sends = Annotated[SendsPolicy, needs(Permission.MESSAGES_SEND, "go")]
 """What a run may send, as a caller asks for it."""
+Cap = Annotated[int, msgspec.Meta(ge=0, le=10**15), needs(Permission.BUDGET_WRITE)]
 RunCap = Annotated[
     int, msgspec.Meta(ge=0, le=10**15), lowered(Permission.BUDGET_WRITE, "budget.run_micros")
 ]
@@ -105,6 +107,28 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     unresolved_micros: Micros
 
 
+class RunWait(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that a run waits for, and how much of its work does.
+
+    `again_at`: when it is tried again; None: as soon as somebody does what `reason` says. Such
+    work keeps no run open.
+    """
+
+    stage: str
+    reason: Annotated[str, needs(Permission.LEADS_READ)]
+    count: int
+    again_at: datetime | None
+
+
+class CapChange(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """New caps of a run; null: no cap. One that is left out stays."""
+
+    cap_micros: Cap | msgspec.UnsetType | None = msgspec.UNSET
+    lead_cap_micros: Cap | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """A run and how far it is.
 
@@ -113,6 +137,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     `progress_ratio`: the share of its leads that reached their end; None: nothing is found yet.
     `live_jobs`: its jobs that are not settled, by stage.
     `cap_used_micros`: what counts against its cap: spent, reserved and unresolved.
+    `waits`: what it waits for, the most work first.
     """
 
     run: Run
@@ -120,6 +145,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     progress_ratio: float | None
     live_jobs: Mapping[str, int]
     cap_used_micros: Micros
+    waits: tuple[RunWait, ...]
 
 
 class RunCancellation(msgspec.Struct, frozen=True):

@@ -172,6 +172,50 @@ FROM unnest(:ids::uuid[], :codes::text[], :details::text[], :earlier_message_ids
     AS refused (id, code, detail, earlier_message_id)
 WHERE intent.id = refused.id AND intent.state = 'ready';
 
+-- name: park_intents
+-- What waits for a person has no job; it says what it waits for.
+UPDATE intent SET code = parked.code, detail = parked.detail, needed_micros = parked.needed_micros
+FROM unnest(:ids::uuid[], :codes::text[], :details::text[], :needed_micros::bigint[])
+    AS parked (id, code, detail, needed_micros)
+WHERE intent.id = parked.id AND intent.state = 'ready';
+
+-- name: lock_waiting
+-- Those that need not wait any more: what they need is there, or they do not go at all. A second
+-- node leaves those of the first alone.
+SELECT intent.id, intent.message_id, intent.lead_id, intent.run_id,
+    run.id IS NULL OR run.cancelled_at IS NOT NULL AS run_cancelled,
+    intent.latest_useful_at < :now::timestamptz AS is_too_late
+FROM intent
+LEFT JOIN run ON run.id = intent.run_id
+LEFT JOIN budget AS of_run ON of_run.scope = 'run:' || intent.run_id
+LEFT JOIN budget AS of_lead ON of_lead.scope = 'lead:' || intent.run_id || ':' || intent.lead_id
+WHERE intent.state = 'ready' AND intent.code IN ('waits_for_setup', 'waits_for_money')
+    AND (:run_id::uuid IS NULL OR intent.run_id = :run_id::uuid)
+    AND (
+        run.id IS NULL OR run.cancelled_at IS NOT NULL
+        OR intent.latest_useful_at < :now::timestamptz
+        OR intent.code = 'waits_for_setup' AND intent.channel = ANY(:channels::text[])
+        OR intent.code = 'waits_for_money'
+            AND (run.cap_micros IS NULL OR intent.needed_micros <= run.cap_micros
+                - coalesce(of_run.spent_micros + of_run.reserved_micros, 0))
+            AND (run.lead_cap_micros IS NULL OR intent.needed_micros <= run.lead_cap_micros
+                - coalesce(of_lead.spent_micros + of_lead.reserved_micros, 0))
+    )
+ORDER BY intent.id
+LIMIT :limit::int
+FOR NO KEY UPDATE OF intent SKIP LOCKED;
+
+-- name: end_waiting
+-- They go to work again.
+UPDATE intent SET code = '', detail = '', needed_micros = NULL
+WHERE id = ANY(:ids::uuid[]) AND state = 'ready';
+
+-- name: summarize_waiting
+-- The ready messages that wait, by what they wait for.
+SELECT code, detail, count(*) AS count FROM intent
+WHERE state = 'ready' AND code IN ('waits_for_setup', 'waits_for_money')
+GROUP BY code, detail ORDER BY count(*) DESC, detail LIMIT :limit::int;
+
 -- name: repeat_intent
 -- A person asked by name that it goes although its recipient got a first message before.
 UPDATE intent SET

@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.contracts.addresses import mask_address
 from leadflood.contracts.values import Channel
-from leadflood.domain.sending.rules.transitions import StateChange
+from leadflood.domain.sending.rules.transitions import SendReport, StateChange
 from leadflood.domain.sending.schemas import (
     ALL_UNKNOWN,
     LOOK_AT,
@@ -21,6 +21,8 @@ from leadflood.domain.sending.schemas import (
     SendingStatus,
     UnknownFilter,
     UnknownSummary,
+    WaitingSend,
+    WaitingSummary,
 )
 from leadflood.engine.db.rows import clean, to_struct
 from leadflood.engine.db.sql import load_queries
@@ -32,6 +34,7 @@ SENDING_LOCK_KEY = 0x1EAD_5E9D
 """The advisory lock between `hold` (exclusive) and every `authorize` (shared)."""
 MAX_LISTED = 1_000
 MAX_LOST = 500
+MAX_REASONS = 50
 
 
 class IntentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +198,40 @@ async def cancel_intents(tx: Tx, sends: Sequence[CancelledSend], now: datetime) 
     )
 
 
+async def park(tx: Tx, reports: Sequence[SendReport]) -> None:
+    """Record what ready intents wait for, which no job carries any more."""
+    if reports:
+        await tx.execute(
+            SQL.park_intents,
+            ids=[report.intent_id for report in reports],
+            codes=[report.code for report in reports],
+            details=[clean(report.detail) for report in reports],
+            needed_micros=[report.needed_micros for report in reports],
+        )
+
+
+async def lock_waiting(
+    tx: Tx, channels: Iterable[Channel], now: datetime, limit: int, run_id: UUID | None = None
+) -> list[WaitingSend]:
+    """Lock the intents that need not wait any more, of one run or of all.
+
+    `channels`: those of which no setting is missing.
+    """
+    rows = await tx.fetch(
+        SQL.lock_waiting,
+        channels=[channel.value for channel in channels],
+        run_id=run_id,
+        now=now,
+        limit=limit,
+    )
+    return [to_struct(row, WaitingSend) for row in rows]
+
+
+async def end_waiting(tx: Tx, ids: Sequence[UUID]) -> None:
+    """Let intents go to work again."""
+    await tx.execute(SQL.end_waiting, ids=list(ids))
+
+
 async def repeat_intent(
     tx: Tx, message_id: UUID, step: int, latest_useful_at: datetime
 ) -> UUID | None:
@@ -272,7 +309,14 @@ async def get_status(db: Reader) -> SendingStatus:
         sending=await list_intents(db, IntentState.SENDING, after=OLDEST, limit=MAX_LISTED),
         counts={IntentState(row["state"]): row["count"] for row in counts},
         unknown=await summarize_unknown(db),
+        waiting=await summarize_waiting(db),
     )
+
+
+async def summarize_waiting(db: Reader) -> tuple[WaitingSummary, ...]:
+    """Count the messages that wait by what they wait for, the most first."""
+    rows = await db.fetch(SQL.summarize_waiting, limit=MAX_REASONS)
+    return tuple(to_struct(row, WaitingSummary) for row in rows)
 
 
 async def summarize_unknown(db: Reader) -> tuple[UnknownSummary, ...]:

@@ -52,6 +52,8 @@ HELD = "sending is held: `leadflood sending release` lets it go"
 """Why a send waits for somebody to release sending."""
 WAITS_FOR_SETUP = "waits_for_setup"
 """The code of a ready message that a missing setting keeps; it goes once the setting is made."""
+WAITS_FOR_MONEY = "waits_for_money"
+"""The code of a ready message that the spent cap of its run keeps; it goes once that is raised."""
 NO_SENDER_MISSING: Mapping[Channel, str] = MappingProxyType({})
 """A provider is set for every channel."""
 FIRST_STEP = 1
@@ -241,8 +243,34 @@ class ResolvedSend(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_resolved: bool = True
 
 
+class WaitingSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The ready messages that wait for a setting or for money, by what they wait for."""
+
+    code: str
+    detail: str
+    count: int
+
+
+class WaitingSend(msgspec.Struct, frozen=True, kw_only=True):
+    """A ready message that waited and need not wait any more.
+
+    `run_cancelled`, `is_too_late`: it does not go either.
+    """
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    run_id: UUID
+    run_cancelled: bool
+    is_too_late: bool
+
+
 class SendingStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether sending is held, who said so, the intents that may still arrive, and the unknown."""
+    """Whether sending is held, who said so, and which intents are not settled.
+
+    `sending` may still arrive; of the `unknown` nobody knows; the `waiting` need a setting or
+    money.
+    """
 
     held: bool
     by: str
@@ -251,6 +279,7 @@ class SendingStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     sending: tuple[IntentView, ...]
     counts: dict[IntentState, int]
     unknown: tuple[UnknownSummary, ...] = ()
+    waiting: tuple[WaitingSummary, ...] = ()
 
 
 class LookupCounts(msgspec.Struct, frozen=True, rename="camel"):

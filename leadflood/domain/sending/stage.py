@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.errors import ProviderKeyRefused
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.sender import Receipt, Sender
 from leadflood.contracts.values import Channel
@@ -15,6 +16,7 @@ from leadflood.domain.sending import repository
 from leadflood.domain.sending.repository import CancelledSend, StartedSend
 from leadflood.domain.sending.rules.compose import (
     compose,
+    explain_money,
     explain_setup,
     missing_settings,
     settle_reference,
@@ -30,6 +32,7 @@ from leadflood.domain.sending.rules.transitions import SendOutcome, SendReport
 from leadflood.domain.sending.schemas import (
     HELD,
     NO_SENDER_MISSING,
+    WAITS_FOR_MONEY,
     WAITS_FOR_SETUP,
     Intent,
     IntentState,
@@ -38,7 +41,6 @@ from leadflood.domain.sending.schemas import (
     Settings,
 )
 from leadflood.domain.sending.service.call_outcomes import (
-    WAITING_FOR_PEOPLE,
     explain,
     final_outcome_of,
     outcome_of,
@@ -52,20 +54,24 @@ from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import Allow, Defer, Deny, JobContext, SendDecision
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Denied, NotConfigured, NotFound, Transient
+from leadflood.engine.errors import CapSpent, Denied, NotConfigured, NotFound, Transient
 from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
-SETUP_RETRY_SECONDS = 60.0
-"""How long a send waits that the other side refuses until a person mends a setting."""
+KEY_RETRY_SECONDS = 60.0
+"""How long a send waits whose key or login the other side refuses."""
 
 
 class NoCall(msgspec.Struct, frozen=True):
-    """A send that needed no call: what is known of it."""
+    """A send that needed no call: what is known of it.
+
+    `needed_micros`: what the call might have cost for which there is no money.
+    """
 
     outcome: SendOutcome
     code: str = ""
     detail: str = ""
+    needed_micros: int | None = None
 
 
 class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
@@ -124,8 +130,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
             return opened
         missing = missing_settings(opened.channel, self._settings, self._missing_senders)
         if missing:
-            reason = f"{WAITS_FOR_SETUP}: {explain_setup(missing)}"
-            return self._postpone(opened, self._settings.held_retry_seconds, reason)
+            return self._park(opened, WAITS_FOR_SETUP, explain_setup(missing))
         return msgspec.structs.replace(
             opened,
             reference=settle_reference(opened, self._settings.sender_address),
@@ -138,29 +143,49 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
             return Done(NoCall(SendOutcome.FORBIDDEN, TOO_LATE.code, TOO_LATE.reason))
         return Snooze(seconds, reason)
 
+    def _park_after(
+        self, item: Intent, error: NotConfigured | CapSpent
+    ) -> Outcome[Receipt | NoCall]:
+        if isinstance(error, NotConfigured):
+            return self._park(item, WAITS_FOR_SETUP, error.detail)
+        detail = explain_money(item.run_id, error.scope)
+        return self._park(item, WAITS_FOR_MONEY, detail, error.needed_micros)
+
+    def _park(
+        self, item: Intent, code: str, detail: str, needed_micros: int | None = None
+    ) -> Outcome[Receipt | NoCall]:
+        """End the job of what a person has to do something for: `WaitingSends` brings it back."""
+        if item.latest_useful_at < self._clock.now():
+            return Done(NoCall(SendOutcome.FORBIDDEN, TOO_LATE.code, TOO_LATE.reason))
+        return Done(NoCall(SendOutcome.WAITING, code, detail, needed_micros))
+
     @override
     async def work(self, item: Intent) -> Outcome[Receipt | NoCall]:
         """Hand one message over. What never left the house waits, however often it failed."""
         try:
-            sender = self._senders.get(item.channel)
-            if sender is None:
-                raise NotConfigured(f"no provider sends {item.channel}: set one in providers")
-            message = compose(item, self._settings, self._recipients.unsubscribe_token)
-            receipt = await sender.send(message)
+            return Done(await self._hand_over(item))
         except Denied as error:
             code, detail = explain(error)
             if not is_final(code):  # a provider switched off: its switch may come back
                 return Snooze(self._settings.held_retry_seconds, detail)
             return Done(NoCall(SendOutcome.FORBIDDEN, code, detail))
-        except WAITING_FOR_PEOPLE as error:
-            reason = f"{WAITS_FOR_SETUP}: {error.detail}"
-            return self._postpone(item, SETUP_RETRY_SECONDS, reason)
-        except Transient as error:
-            if not item.is_last_try:
-                raise
-            wait = max(error.retry_after_seconds or 0.0, self.policy.backoff_cap_seconds)
-            return self._postpone(item, wait, error.detail)
-        return Done(receipt)
+        except (NotConfigured, CapSpent) as error:
+            return self._park_after(item, error)
+        except (ProviderKeyRefused, Transient) as error:
+            wait_seconds = KEY_RETRY_SECONDS
+            if isinstance(error, Transient):
+                if not item.is_last_try:
+                    raise
+                asked_seconds = error.retry_after_seconds or 0.0
+                wait_seconds = max(asked_seconds, self.policy.backoff_cap_seconds)
+            return self._postpone(item, wait_seconds, error.detail)
+
+    async def _hand_over(self, item: Intent) -> Receipt:
+        sender = self._senders.get(item.channel)
+        if sender is None:
+            raise NotConfigured(f"no provider sends {item.channel}: set one in providers")
+        message = compose(item, self._settings, self._recipients.unsubscribe_token)
+        return await sender.send(message)
 
     @override
     async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
@@ -305,5 +330,5 @@ def _report_end(finished: FinishedTask[MessageApproved, Receipt | NoCall]) -> Se
         return replace(report, outcome=final_outcome_of(error), code=code, detail=detail)
     result = finished.outcome.result
     if isinstance(result, NoCall):
-        return replace(report, outcome=result.outcome, code=result.code, detail=result.detail)
+        return replace(report, **msgspec.structs.asdict(result))
     return replace(report, detail=result.detail, remote_id=result.remote_id)

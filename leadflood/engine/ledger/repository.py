@@ -17,6 +17,7 @@ from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import CapSpent, Denied, LeadfloodError, Unfunded
 from leadflood.engine.ledger.answers import find_answers, store_answers
 from leadflood.engine.ledger.budget_scopes import (
+    RUN_SCOPES,
     Charge,
     charge_of,
     seconds_to_next_day,
@@ -291,15 +292,19 @@ def _check_money(
     charge.add_to(summed)
     for scope, micros in summed.items():
         if not budgets[scope].fits(micros):
-            return _refusal(scope, purchase.made_at)
+            return _refusal(scope, micros, purchase.made_at)
     for scope, micros in summed.items():
         budgets[scope].added += micros
     return None
 
 
-def _refusal(scope: str, now: datetime) -> LeadfloodError:
-    if scope.startswith(("run:", "lead:")):
-        return CapSpent(f"The money of {scope} is spent; raise its cap to buy more.")
+def _refusal(scope: str, micros: int, now: datetime) -> LeadfloodError:
+    if scope.startswith(RUN_SCOPES):
+        return CapSpent(
+            f"The money of {scope} is spent; raise its cap to buy more.",
+            scope=scope,
+            needed_micros=micros,
+        )
     is_month = ":month:" in scope
     wait_seconds = seconds_to_next_month(now) if is_month else seconds_to_next_day(now)
     return Unfunded(

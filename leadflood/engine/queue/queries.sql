@@ -436,12 +436,18 @@ SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, cr
 FROM run WHERE id = ANY (:ids::uuid[])
 
 -- name: cancel_run
--- Mark a run; the sweeper discards what waits. One that has ended is marked while it has dead
--- letters: they are all that could go on.
+-- Mark a run; the sweeper discards what waits. One that has ended is marked while something of it
+-- can go on: dead letters, or what the caller knows of.
 UPDATE run SET state = 'cancelled', cancelled_at = :now::timestamptz, cancelled_by = :by_whom::text,
                ended_at = :now::timestamptz, is_sweeping = true
-WHERE id = :id::uuid AND (state = 'running' OR (state = 'completed' AND EXISTS (
-    SELECT FROM dead_letter WHERE dead_letter.run_id = run.id)))
+WHERE id = :id::uuid AND (state = 'running' OR (state = 'completed' AND (
+    :can_go_on::bool OR EXISTS (SELECT FROM dead_letter WHERE dead_letter.run_id = run.id))))
+RETURNING id
+
+-- name: change_caps
+-- Caps hold from the next purchase on: each reads its run anew.
+UPDATE run SET cap_micros = :cap_micros::bigint, lead_cap_micros = :lead_cap_micros::bigint
+WHERE id = :id::uuid AND cancelled_at IS NULL
 RETURNING id
 
 -- name: hold_runs

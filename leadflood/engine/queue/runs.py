@@ -167,13 +167,28 @@ async def list_page(
     return [_run(row) for row in rows]
 
 
-async def cancel(db: Reader, run_id: UUID, by_whom: str, now: datetime) -> bool:
+async def cancel(
+    db: Reader, run_id: UUID, by_whom: str, now: datetime, *, can_go_on: bool = False
+) -> bool:
     """Mark a run cancelled: a node sweeps its jobs, its dead letters are replayed no more.
 
-    False: it had ended already, and nothing of it could go on.
+    `can_go_on`: something of it waits that is no job. False: it had ended already, and nothing of
+    it could go on.
     """
-    marked = await db.fetch_value(SQL.cancel_run, id=run_id, by_whom=by_whom, now=now)
+    marked = await db.fetch_value(
+        SQL.cancel_run, id=run_id, by_whom=by_whom, now=now, can_go_on=can_go_on
+    )
     return marked is not None
+
+
+async def change_caps(
+    db: Reader, run_id: UUID, cap_micros: int | None, lead_cap_micros: int | None
+) -> bool:
+    """Change the most that a run and each of its leads may cost; False: it was cancelled."""
+    changed = await db.fetch_value(
+        SQL.change_caps, id=run_id, cap_micros=cap_micros, lead_cap_micros=lead_cap_micros
+    )
+    return changed is not None
 
 
 async def finish_loading(db: Reader, run_id: UUID) -> None:

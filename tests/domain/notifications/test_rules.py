@@ -57,6 +57,32 @@ def test_a_run_whose_cap_is_spent_gives_a_second_notification() -> None:
     assert told[1].body.startswith("4 leads")
 
 
+@pytest.mark.parametrize(
+    ("kind", "counts", "keys", "titles"),
+    [
+        ("discovery", {"unpaid_count": 1}, [f"money:{RUN}"], ["1 message waits for money"]),
+        (
+            "discovery",
+            {"unpaid_count": 2, "unset_count": 3},
+            [f"money:{RUN}", f"a setting:{RUN}"],
+            ["2 messages wait for money", "3 messages wait for a setting"],
+        ),
+        ("lead", {"unset_count": 1}, ["a setting:2026-03-04"], ["1 message waits for a setting"]),
+        ("lead", {}, [], []),
+    ],
+)
+def test_a_run_that_ends_with_messages_that_wait_says_what_for(
+    kind: str, counts: dict[str, int], keys: list[str], titles: list[str]
+) -> None:
+    run = a_run(kind=kind, **counts)
+
+    notifications = describe_events([an_event("run.completed")] * 2, {RUN: run})
+
+    waiting = [each for each in notifications if each.kind is NotificationKind.SENDS_WAITING]
+    assert [each.key for each in waiting] == [f"waiting:{key}" for key in keys]
+    assert [each.title for each in waiting] == [f"100 leads: {title}" for title in titles]
+
+
 def test_a_run_for_one_lead_is_not_worth_a_notification() -> None:
     assert describe_events([an_event("run.completed")], {RUN: a_run(kind="lead")}) == []
 

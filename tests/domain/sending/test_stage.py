@@ -458,19 +458,20 @@ async def test_a_missing_setting_holds_the_mail_names_it_and_lets_it_go_once_it_
     await blind.release()
     [event] = await blind.approved()
 
-    waiting = (await blind.load_send(event)).input
+    waiting = await blind.load_send(event)
+    events = await blind.end_send(waiting, waiting.input)
     shown = (await blind.messages.get(event.message_id)).message
     blind.clock.advance(20 * DAY_SECONDS)
+    resumed_count = await blind.waiting_sends.resume()
     world = World(database)
     world.clock.advance(20 * DAY_SECONDS)
+    await world.waiting_sends.resume()
     job = await world.load_send(event)
     [decision] = await world.authorize(job)
     await world.end_send(job, await world.send.work(job.input))
 
-    assert isinstance(waiting, Snooze)
-    assert waiting.reason == (
-        "waits_for_setup: set providers.smtp.base_url, messaging.sender_address"
-    )
+    assert (events, resumed_count) == ([], 0)
+    assert world.publisher.events == [event]
     assert (shown.intent_state, shown.intent_code) == ("ready", "waits_for_setup")
     assert shown.intent_detail == "set providers.smtp.base_url, messaging.sender_address"
     assert blind.sender.sent == []
@@ -498,15 +499,15 @@ async def test_what_waits_for_a_setting_longer_than_it_is_worth_ends_as_too_late
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "code", "word"),
     [
-        NotConfigured("there is no mail server: set providers.smtp.base_url"),
-        ProviderKeyRefused("the login is refused: set providers.smtp.api_key"),
-        CapSpent("the money of the run is spent"),
+        (NotConfigured("set providers.smtp.base_url"), "waits_for_setup", "smtp.base_url"),
+        (CapSpent("the run's is spent", scope="run:1"), "waits_for_money", "raise capMicros"),
+        (CapSpent("a lead's is spent", scope="lead:1"), "waits_for_money", "raise leadCapMicros"),
     ],
 )
-async def test_what_a_person_has_to_mend_is_waited_for_and_never_refused(
-    world: World, error: Exception
+async def test_what_a_person_has_to_mend_waits_without_a_job_and_is_never_refused(
+    world: World, error: Exception, code: str, word: str
 ) -> None:
     [event] = await world.approved()
     world.sender.fails_with = error
@@ -515,9 +516,26 @@ async def test_what_a_person_has_to_mend_is_waited_for_and_never_refused(
     await world.authorize(job)
     outcome = await world.send.work(job.input)
     await world.record(job, error)
+    events = await world.end_send(job, outcome)
+
+    shown = (await world.messages.get(event.message_id)).message
+    assert isinstance(outcome, Done)
+    assert events == []
+    assert (shown.intent_state, shown.intent_code) == ("ready", code)
+    assert word in (shown.intent_detail or "")
+
+
+async def test_a_login_that_is_refused_is_asked_again_as_long_as_the_message_is_useful(
+    world: World,
+) -> None:
+    [event] = await world.approved()
+    world.sender.fails_with = ProviderKeyRefused("the login is refused: set providers.smtp.api_key")
+    job = await world.load_send(event)
+
+    outcome = await world.send.work(job.input)
 
     assert isinstance(outcome, Snooze)
-    assert outcome.reason.startswith("waits_for_setup: ")
+    assert outcome.reason == "the login is refused: set providers.smtp.api_key"
     assert await world.state(event) == "ready"
 
 

@@ -6,9 +6,11 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas.principals import Principal, Visibility
+from leadflood.domain.runs.repository import has_waiting_messages
 from leadflood.domain.runs.rules import settle_cap
 from leadflood.domain.runs.schemas import (
     BudgetDefaults,
+    CapChange,
     RunCancellation,
     RunLimits,
     RunReport,
@@ -17,7 +19,7 @@ from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.disk import DiskWatch
-from leadflood.engine.errors import Denied, NotFound
+from leadflood.engine.errors import Conflict, Denied, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun, Run, RunFilter
@@ -150,8 +152,28 @@ class RunService:
 
         Raises: NotFound.
         """
-        is_new = await runs.cancel(tx, run_id, by, self._clock.now())
+        has_waiting = await has_waiting_messages(tx, run_id)
+        is_new = await runs.cancel(tx, run_id, by, self._clock.now(), can_go_on=has_waiting)
         return RunCancellation(await runs.get(tx, run_id), is_new)
+
+    async def change_caps(
+        self, tx: Tx, run_id: UUID, change: CapChange, visibility: Visibility
+    ) -> Run:
+        """Change what a run may cost, also of one that has ended: its messages may wait for it.
+
+        What its leads went without stays as it is. Raises: NotFound; Conflict when cancelled.
+        """
+        run = await get_visible(tx, run_id, visibility)
+        cap, lead_cap = change.cap_micros, change.lead_cap_micros
+        changed = await runs.change_caps(
+            tx,
+            run_id,
+            run.cap_micros if cap is msgspec.UNSET else cap,
+            run.lead_cap_micros if lead_cap is msgspec.UNSET else lead_cap,
+        )
+        if not changed:
+            raise Conflict("the run was cancelled: start another one", code="run.cancelled")
+        return await runs.get(tx, run_id)
 
     async def cancel_as(self, tx: Tx, run_id: UUID, principal: Principal) -> RunCancellation:
         """Cancel a run of the principal. Raises: NotFound; Denied for one of another."""

@@ -41,6 +41,15 @@ def explain_setup(missing: Sequence[str]) -> str:
     return f"set {', '.join(missing)}"
 
 
+def explain_money(run_id: UUID, scope: str) -> str:
+    """Say whose cap a message waits for, and how it is raised."""
+    cap = "leadCapMicros" if scope.startswith("lead:") else "capMicros"
+    return (
+        f"the money of its run is spent: raise {cap} with PATCH /v1/runs/{run_id}/caps"
+        f" or `leadflood runs cap {run_id}`"
+    )
+
+
 def require_settings(channel: Channel | None, settings: Settings) -> None:
     """Refuse where a setting is missing. Raises: NotConfigured, naming it."""
     if missing := missing_settings(channel, settings, {}):

@@ -11,6 +11,7 @@ ALREADY_WRITTEN = "already_written"
 """The code of a first message to somebody who got one."""
 
 TOO_LATE = Deny("too_late", "its latest useful time is past")
+RUN_CANCELLED = Deny("run.cancelled", "its run was cancelled")
 
 REFUSALS = frozenset(
     {
@@ -21,7 +22,7 @@ REFUSALS = frozenset(
         "lead.merged",
         "message.not_approved",
         "opt_in.missing",
-        "run.cancelled",
+        RUN_CANCELLED.code,
         "run.never_sends",
         "suppressed",
         TOO_LATE.code,
@@ -74,7 +75,7 @@ def _find_refusal(conditions: SendConditions, now: datetime) -> Deny | None:
         (conditions.lead_gone, "lead.gone", "its lead is gone"),
         (conditions.lead_deleted, "lead.deleted", "its lead was deleted"),
         (conditions.lead_merged, "lead.merged", "its lead was merged into another one"),
-        (conditions.run_cancelled, "run.cancelled", "its run was cancelled"),
+        (conditions.run_cancelled, RUN_CANCELLED.code, RUN_CANCELLED.reason),
         (conditions.never_sends, "run.never_sends", "its run never sends"),
         (not conditions.is_approved, "message.not_approved", "its message is not approved"),
         (conditions.suppressed, "suppressed", "the person or the address is suppressed"),

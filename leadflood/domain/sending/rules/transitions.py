@@ -24,7 +24,11 @@ StateEvent = MessageAccepted | MessageRefused | MessageUnknown
 
 
 class SendOutcome(StrEnum):
-    """The knowledge of a claim about its call. `broken`: our own mistake, at any moment of it."""
+    """The knowledge of a claim about its call.
+
+    `broken`: our own mistake, at any moment of it. `waiting`: nothing was called, and nothing is
+    until a person has made a setting or raised a cap.
+    """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -32,6 +36,7 @@ class SendOutcome(StrEnum):
     NOTHING = "nothing"
     BROKEN = "broken"
     FORBIDDEN = "forbidden"
+    WAITING = "waiting"
     LOST = "lost"
     SEEN = "seen"
 
@@ -40,6 +45,7 @@ class SendReport(msgspec.Struct, frozen=True, kw_only=True):
     """A claim's report on an intent when its job ends or its call returns.
 
     `is_fenced`: the claim is known to be alive, as it is in a commit.
+    `needed_micros`: what a call for which there is no money might cost.
     """
 
     intent_id: UUID
@@ -51,6 +57,7 @@ class SendReport(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
     remote_id: str = ""
     is_fenced: bool = True
+    needed_micros: int | None = None
 
     def is_of(self, intent: LockedIntent) -> bool:
         """Whether it comes from the claim that called."""

@@ -17,12 +17,12 @@ from leadflood.engine.queue.outcome import Cancelled
 from leadflood.engine.text import make_storable
 
 _MAX_DETAIL_CHARS = 500
-WAITING_FOR_PEOPLE = (NotConfigured, ProviderKeyRefused, CapSpent)
-"""Errors of a call that reached nobody and goes well once a person mends a setting."""
+_NOTHING = (NotConfigured, ProviderKeyRefused, CapSpent)
+"""Permanent errors of a call that reached nobody and goes well once a person has done something."""
 _OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], SendOutcome], ...] = (
     ((Cancelled, Denied), SendOutcome.FORBIDDEN),
     ((Unsure, Cut, ProviderChanged), SendOutcome.UNSURE),
-    ((Transient, Throttled, *WAITING_FOR_PEOPLE), SendOutcome.NOTHING),
+    ((Transient, Throttled, *_NOTHING), SendOutcome.NOTHING),
     ((Permanent,), SendOutcome.REFUSED),
 )
 

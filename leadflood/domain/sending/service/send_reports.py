@@ -39,5 +39,8 @@ async def record_reports(
         if change is not None:
             changes.setdefault(intent.id, change)
     await repository.write_changes(tx, list(changes.values()), now)
+    await repository.park(
+        tx, [report for report in reports if report.outcome is SendOutcome.WAITING]
+    )
     due = {intent_id: change.event for intent_id, change in changes.items()}
     return events | {intent_id: event for intent_id, event in due.items() if event is not None}
