@@ -91,6 +91,10 @@ def run(
         NoOptIn | None,
         typer.Option(help="What a no to an opt-in says; else 0 and false: not_asked, No: refused."),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="The system that the file's ids are of; else what their header names."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Import nothing; show what it would cost at most.")
     ] = False,
@@ -114,6 +118,7 @@ def run(
             ignored_consent=tuple(ignored_consent or ()),
             currency=settings.budget.currency,
             no_opt_in=no_opt_in,
+            source=source,
         ),
         sheet=sheet,
     )

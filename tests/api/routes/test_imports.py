@@ -870,8 +870,8 @@ async def test_bad_rows_are_downloaded_with_their_reasons_and_neutral_cells(api:
         "line,reason,email,name",
         (
             "2,\"email: '=cmd|calc' is no e-mail address; nothing tells who this is: an e-mail,"
-            " a LinkedIn address, an external id, a name with a company or a phone, a company's"
-            ' domain, or its name with a city, a country or a phone is needed",'
+            " a LinkedIn address, a name with a company, a phone or an external id, a company's"
+            ' domain, or its name with a city, a country, a phone or an external id is needed",'
             "'=cmd|calc,'+1"
         ),
     ]
@@ -1210,6 +1210,45 @@ async def test_an_external_id_is_one_lead_s_alone_in_its_source(api: Client) -> 
     assert (first["counts"]["created"], first["counts"]["duplicate"]) == (2, 1)
     assert (again["counts"]["created"], again["counts"]["updated"]) == (0, 2)
     assert other["counts"]["created"] == 2
+
+
+async def test_ids_of_an_export_tell_namesakes_apart_and_find_each_again(api: Client) -> None:
+    tag = unique_tag()
+    lines = (
+        "Contact ID,Name,Company,Title",
+        f"{tag}-17,John Smith,{tag} Acme,CFO",
+        f"{tag}-23,John Smith,{tag} Acme,Clerk",
+        f"{tag}-23,John Smith,{tag} Acme,Head clerk",
+    )
+    raw = "\n".join(lines).encode()
+
+    first = await import_file(api, raw, enrich=False)
+    again = await import_file(api, raw, enrich=False)
+    rows = (await api.get(f"/v1/imports/{first['id']}/rows")).json["data"]
+    ids = [row["leadId"] for row in rows[:2]]
+    pairs: list[Any] = []
+    with anyio.fail_after(20):
+        while not pairs:
+            pairs = (await api.get(f"/v1/duplicates?leadId={ids[0]}")).json["data"]
+            await REAL_TIME.sleep(0.05)
+
+    assert (first["counts"]["created"], first["counts"]["duplicate"]) == (2, 1)
+    assert (again["counts"]["created"], again["counts"]["updated"]) == (0, 2)
+    assert {pairs[0]["lead"]["id"], pairs[0]["other"]["id"]} == set(ids)
+    assert "other id at contact id" in pairs[0]["reasons"]
+
+
+async def test_a_count_of_rows_joins_and_parts_nobody(api: Client) -> None:
+    tag = unique_tag()
+
+    def rows(*names: str) -> bytes:
+        lines = [f"{at},{name},{tag} Acme" for at, name in enumerate(names, 1)]
+        return "\n".join(["Id,Name,Company", *lines]).encode()
+
+    await import_file(api, rows("Ada Low", "Bob Hi"), enrich=False)
+    next_export = await import_file(api, rows("Cid No", "Ada Low", "Bob Hi"), enrich=False)
+
+    assert (next_export["counts"]["created"], next_export["counts"]["updated"]) == (1, 2)
 
 
 @pytest.mark.parametrize(

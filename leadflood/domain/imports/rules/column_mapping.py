@@ -6,10 +6,16 @@ import msgspec
 
 from leadflood.domain.imports.rules.address_evidence import find_in_addresses
 from leadflood.domain.imports.rules.cell_kinds import is_filled, kind_of_column, share_of
-from leadflood.domain.imports.rules.column_words import WEAK, find_meaning, header_key
+from leadflood.domain.imports.rules.column_words import (
+    WEAK,
+    HeaderMeaning,
+    find_meaning,
+    header_key,
+)
 from leadflood.domain.imports.rules.consent import guess_by_header
 from leadflood.domain.imports.rules.consent_cells import are_verdicts
 from leadflood.domain.imports.rules.consent_columns import guess_status_field, touches_consent
+from leadflood.domain.imports.rules.external_ids import IdKind, kind_of_ids
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import CellKind
 
@@ -59,6 +65,13 @@ _UNTIMELY = frozenset(
 )
 """Fields that no column of dates holds."""
 _OF_ONE = frozenset({ColumnField.EMAIL, ColumnField.LINKEDIN_URL, ColumnField.PHONE})
+_NO_IDS = frozenset(
+    {CellKind.EMAIL, CellKind.PROFILE, CellKind.COMPANY_PAGE, CellKind.URL, CellKind.DATE}
+)
+_NO_ID_OF_ROWS = {
+    IdKind.COUNTED: "is not read, for it only counts the rows (1, 2, 3 …)",
+    IdKind.SHARED: "is not read, for several rows have the same",
+}
 _PERSONAL = frozenset({CellKind.EMAIL, CellKind.PROFILE, CellKind.PHONE, CellKind.NAME})
 
 
@@ -169,11 +182,32 @@ def _read_header(header: str, name: str, cells: Sequence[str]) -> ReadColumn:
             status = ColumnField.EMAIL_STATUS
         return ReadColumn(field=status, kind=kind, is_known=bool(meaning or status))
     column = ReadColumn(field=meaning.field, rank=meaning.rank, kind=kind)
-    if kind is None:
-        return column
-    if kind is CellKind.SALUTATION and meaning.field is not ColumnField.EXTERNAL_ID:
+    if meaning.field is ColumnField.EXTERNAL_ID:
+        return _read_ids(name, column, meaning, cells)
+    if kind is CellKind.SALUTATION:
         return msgspec.structs.replace(column, field=None)
     return _weigh(name, column, cells) or column
+
+
+def _read_ids(
+    name: str, column: ReadColumn, meaning: HeaderMeaning, cells: Sequence[str]
+) -> ReadColumn:
+    """Return a column of ids, unless its cells say nothing of who a row is.
+
+    Where they are no ids at all, the column is what they look like.
+    """
+    is_weak = meaning.rank >= WEAK
+    if column.kind in _NO_IDS or (is_weak and column.kind is CellKind.PHONE):
+        return msgspec.structs.replace(column, field=None, is_known=False)
+    kind = kind_of_ids(cells, is_weak=is_weak)
+    if kind is IdKind.IDS:
+        warning = f"column {name!r} is read as external_id, for its cells look like ids"
+        return msgspec.structs.replace(column, warning=warning) if is_weak else column
+    if kind is IdKind.OTHER:
+        return msgspec.structs.replace(column, field=None, is_known=False)
+    warning = f"column {name!r} {_NO_ID_OF_ROWS[kind]}: map it to external_id if it is an id"
+    is_open = not is_weak and not meaning.is_of_company
+    return msgspec.structs.replace(column, field=None, warning=warning if is_open else None)
 
 
 def _weigh(name: str, column: ReadColumn, cells: Sequence[str]) -> ReadColumn | None:

@@ -27,10 +27,12 @@ class HeaderMeaning(msgspec.Struct, frozen=True):
     """What a header says: a field, or None for a column that is nobody's field.
 
     `rank` says how exact that is: of two columns for one field, the lower goes first.
+    `is_of_company`: an id that is the company's, not the person's.
     """
 
     field: ColumnField | None
     rank: int = 0
+    is_of_company: bool = False
 
 
 def header_tokens(header: str) -> tuple[str, ...]:
@@ -61,7 +63,8 @@ def _read_meanings() -> dict[str, HeaderMeaning]:
     for field in ColumnField:
         table: dict[str, str] = _TABLES.get(field.value, {})
         for language, words in table.items():
-            meaning = HeaderMeaning(field, WEAK if language == "weak" else 0)
+            rank = WEAK if language == "weak" else 0
+            meaning = HeaderMeaning(field, rank, is_of_company=language == "companies")
             for key in _split(words):
                 meanings.setdefault(key, meaning)
     for field in ColumnField:
@@ -74,6 +77,9 @@ _QUALIFIERS = frozenset(key for words in _TABLES["qualifiers"].values() for key 
 _OTHERS = frozenset(
     key for table in ("owners", "others") for key in _split(_TABLES["unused"][table])
 )
+_SYSTEMS = {
+    key: name for name, words in _TABLES["systems"].items() for key in (name, *_split(words))
+}
 SALUTATIONS = frozenset(_split(_TABLES["cells"]["salutations"]))
 """Cells that are no more than a salutation, folded as headers are."""
 
@@ -84,7 +90,9 @@ def find_meaning(header: str) -> HeaderMeaning | None:
     for key, penalty in _readings(header):
         meaning = _MEANINGS.get(key)
         if meaning is not None:
-            return HeaderMeaning(meaning.field, meaning.rank + penalty)
+            return msgspec.structs.replace(meaning, rank=meaning.rank + penalty)
+    if (meaning := _find_id(header)) is not None:
+        return meaning
     if _OTHERS.intersection(header_tokens(header)):
         return HeaderMeaning(None, _PART)
     parts = _PARTS.split(header.strip())
@@ -93,6 +101,22 @@ def find_meaning(header: str) -> HeaderMeaning | None:
         named = [meaning for meaning in meanings if meaning.field is not None]
         if named:
             return HeaderMeaning(named[0].field, named[0].rank + _PART)
+    return None
+
+
+def find_system(header: str) -> str | None:
+    """Find the system that a header names: `HubSpot Contact ID` is of hubspot."""
+    tokens = (*header_tokens(header.lower()), *header_tokens(header))
+    return next((_SYSTEMS[token] for token in tokens if token in _SYSTEMS), None)
+
+
+def _find_id(header: str) -> HeaderMeaning | None:
+    """Find what an id is whose header names a system beside it."""
+    for tokens in (header_tokens(header.lower()), header_tokens(header)):
+        left = [token for token in tokens if token not in _SYSTEMS]
+        meaning = _MEANINGS.get("".join(left)) if len(left) < len(tokens) else None
+        if meaning is not None and meaning.field is ColumnField.EXTERNAL_ID:
+            return msgspec.structs.replace(meaning, rank=_SHORTENED)
     return None
 
 

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from leadflood.domain.imports.rules.column_mapping import read_columns, warn_of_columns
 from leadflood.domain.imports.rules.consent_columns import speaks_of_consent
 from leadflood.domain.imports.rules.csv_reader import CsvFile
-from leadflood.domain.imports.rules.own_export import is_own_export, own_fields
+from leadflood.domain.imports.rules.own_export import (
+    is_own_export,
+    own_fields,
+    without_own_ids,
+)
 from leadflood.domain.imports.rules.subject import SubjectGuess, fields_for
 from leadflood.domain.imports.schemas.columns import Column, FileColumns, Subject
 from leadflood.engine.text import make_storable
@@ -40,6 +44,7 @@ def describe_columns(file: CsvFile) -> FileColumns:
     read = read_columns(file.headers, names, sample)
     guess = SubjectGuess([column.field for column in read], sample)
     fields = fields_for(file.headers, [column.field for column in read], guess.subject)
+    fields = without_own_ids(file.headers, fields)
     columns = tuple(
         Column(
             name=name,

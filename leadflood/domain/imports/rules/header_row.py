@@ -33,9 +33,14 @@ def find_header(rows: Sequence[tuple[str, ...]]) -> int | None:
 
 def _count_headers(row: tuple[str, ...]) -> int:
     count = count_known(row)
-    if any(kind_of_cell(cell) in _ADDRESSES for cell in row[:_MOST_CELLS]):
+    if any(_is_address(cell) for cell in row[:_MOST_CELLS]):
         return 0
     return count if count > 1 or not _holds_value(row) else 0
+
+
+def _is_address(cell: str) -> bool:
+    """Whether a cell is an address, and no header that looks like one (`Account.Name`)."""
+    return kind_of_cell(cell) in _ADDRESSES and not count_known((cell,))
 
 
 def _usual_width(rows: Sequence[tuple[str, ...]]) -> int:

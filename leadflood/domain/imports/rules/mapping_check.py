@@ -31,8 +31,9 @@ _TELLS_WHO = frozenset(
 )
 """What one person has: no default for all rows of a file. A company may be that of all."""
 _UNIDENTIFIED = (
-    "nothing tells who the leads are: map a column to email, linkedin_url, company_domain or"
-    " external_id, a name and company_name or phone, or company_name and city, country or phone"
+    "nothing tells who the leads are: map a column to email, linkedin_url or company_domain, a name"
+    " and company_name, phone or external_id, or company_name and city, country, phone or"
+    " external_id"
 )
 _MAPPED_RANK = 500
 
@@ -51,7 +52,7 @@ def check_mapping(
     ]
     defaults = _check_defaults(mapping.defaults, problems)
     has_id = ColumnField.EXTERNAL_ID in fields
-    if not has_id and not is_identifying(_value_fields([*fields, *defaults])):
+    if not is_identifying(_value_fields([*fields, *defaults]), has_id=has_id):
         problems.append(FieldProblem("columns", _UNIDENTIFIED))
     tags = _check_tags(mapping.tags, problems)
     owner = importer.owner if mapping.owner_id is None else str(mapping.owner_id)
@@ -75,7 +76,7 @@ def check_mapping(
         tags=tags,
         visibility=importer.visibility,
         by=importer.by,
-        source=mapping.source.strip(),
+        source=mapping.source,
         no_opt_in=mapping.no_opt_in,
     )
 

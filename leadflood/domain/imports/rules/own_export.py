@@ -17,7 +17,8 @@ _READ = {
     OWNER_EMAIL: ColumnField.OWNER,
 }
 _HEADERS = frozenset({*_READ, *ATTRIBUTES})
-_SCORED = frozenset({"why", "found_full_name", "lead_id"})
+_LEAD_ID = "lead_id"
+_SCORED = frozenset({"why", "found_full_name", _LEAD_ID})
 """Some of the columns that `leadflood run` adds to a file."""
 
 
@@ -29,6 +30,17 @@ def is_own_export(headers: Sequence[str]) -> bool:
 def own_fields(headers: Sequence[str]) -> tuple[ColumnField | None, ...]:
     """Return the fields of an export's columns; what the installation knows of a lead is none."""
     return tuple(_READ.get(header) for header in headers)
+
+
+def without_own_ids(
+    headers: Sequence[str], fields: Sequence[ColumnField | None]
+) -> tuple[ColumnField | None, ...]:
+    """Return fields without the ids of our own leads that `leadflood run` writes beside rows."""
+    is_scored = _SCORED.issubset(headers)
+    return tuple(
+        None if is_scored and header == _LEAD_ID else field
+        for header, field in zip(headers, fields, strict=True)
+    )
 
 
 def restore_cells(file: CsvFile) -> CsvFile:

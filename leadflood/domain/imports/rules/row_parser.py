@@ -17,27 +17,19 @@ from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.row_shape import find_shift, shape_notes
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.records import Record
-from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
+from leadflood.domain.imports.schemas.rows import BadRow, ExternalId, ImportRow
 
 _UNIDENTIFIED = (
-    "nothing tells who this is: an e-mail, a LinkedIn address, an external id, a name with a"
-    " company or a phone, a company's domain, or its name with a city, a country or a phone is"
-    " needed"
+    "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, a phone or an"
+    " external id, a company's domain, or its name with a city, a country, a phone or an external"
+    " id is needed"
 )
 _NAMES = (FieldName.FULL_NAME, FieldName.FIRST_NAME, FieldName.LAST_NAME)
 _PHONES = (FieldName.PHONE, FieldName.MOBILE_PHONE)
 _PLACES = (FieldName.CITY, FieldName.COUNTRY, FieldName.COMPANY_COUNTRY, *_PHONES)
 _STRONG_FIELDS = (FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN)
-_IDENTIFYING = frozenset(
-    {
-        *_STRONG_FIELDS,
-        FieldName.FULL_NAME,
-        FieldName.FIRST_NAME,
-        FieldName.LAST_NAME,
-        FieldName.COMPANY_NAME,
-        *_PHONES,
-    }
-)
+_PERSONAL = frozenset({FieldName.EMAIL, FieldName.LINKEDIN_URL, *_NAMES, *_PHONES})
+_IDENTIFYING = frozenset({*_PERSONAL, FieldName.COMPANY_DOMAIN, FieldName.COMPANY_NAME})
 
 
 def parse_row(
@@ -46,27 +38,25 @@ def parse_row(
     defaults: Mapping[ColumnField, str] | None = None,
     order: tuple[int, ...] = (),
     currency: str | None = None,
+    external_ids: tuple[ExternalId, ...] = (),
 ) -> ImportRow | BadRow:
     """Turn a record without a fault into values, or say why it is nobody's.
 
-    `defaults` fill empty cells.
+    `defaults` fill empty cells, `external_ids` are those of the row.
 
     `order` says which of two columns for one field is read first; empty: as they stand.
     `currency` is the one in which sums are numbers.
     """
     cells = record.cells
     texts: dict[FieldName, list[str]] = {}
-    external_id: str | None = None
     for column, field in _list_columns(fields, order):
-        if column >= len(cells) or not (text := clean_text(cells[column])):
-            continue
-        if field is None:
-            external_id = external_id or text
-        else:
+        if column < len(cells) and (text := clean_text(cells[column])):
             texts.setdefault(field_of(field, text), []).append(cells[column])
     row = _read(texts, defaults or {}, currency)
     notes = tuple(f"{field.value}: {note}" for field, note in row.notes)
-    if external_id is None and not is_identifying(_identifying_fields(row.values)):
+    fields_of_row = _identifying_fields(row.values)
+    has_id = bool(external_ids)
+    if not is_identifying(fields_of_row, has_id=has_id, of_people=_are_people(fields)):
         reason = _unidentified(row)
         return BadRow(number=record.number, reason=reason, raw=record.cells)
     return ImportRow(
@@ -75,21 +65,17 @@ def parse_row(
         others=row.others,
         raw=record.cells,
         notes=(*shape_notes(record.cells, fields), *notes),
-        external_id=external_id,
+        external_ids=external_ids,
     )
 
 
 @lru_cache(maxsize=64)
 def _list_columns(
     fields: tuple[ColumnField | None, ...], order: tuple[int, ...]
-) -> list[tuple[int, FieldName | None]]:
-    """List the columns that are read, with the field of their values; None: external ids."""
+) -> list[tuple[int, FieldName]]:
+    """List the columns of values, with their fields."""
     columns = [(column, fields[column]) for column in order or range(len(fields))]
-    return [
-        (column, field.value_field)
-        for column, field in columns
-        if field and (field.value_field or field is ColumnField.EXTERNAL_ID)
-    ]
+    return [(column, field.value_field) for column, field in columns if field and field.value_field]
 
 
 def find_fault(record: Record, fields: Sequence[ColumnField | None]) -> str | None:
@@ -123,8 +109,20 @@ def _surplus_cells(record: Record, column_count: int) -> str | None:
     return None
 
 
-def is_identifying(fields: Collection[FieldName]) -> bool:
-    """Whether values of these fields say which person or company it is."""
+@lru_cache(maxsize=64)
+def _are_people(fields: tuple[ColumnField | None, ...]) -> bool:
+    return any(field and field.value_field in _PERSONAL for field in fields)
+
+
+def is_identifying(
+    fields: Collection[FieldName], *, has_id: bool = False, of_people: bool = False
+) -> bool:
+    """Whether values of these fields, and an external id, say which person or company it is.
+
+    `of_people`: an id and a company's name alone are nobody in a file of people.
+    """
+    if has_id and not (_PERSONAL if of_people else _IDENTIFYING).isdisjoint(fields):
+        return True
     if any(field in fields for field in _STRONG_FIELDS):
         return True
     if any(field in fields for field in _NAMES):

@@ -9,6 +9,7 @@ from leadflood.domain.imports.rules.consent_addresses import (
     addresses_of,
     list_addresses,
 )
+from leadflood.domain.imports.rules.external_ids import IdReader
 from leadflood.domain.imports.rules.row_marks import MarkReader
 from leadflood.domain.imports.rules.row_parser import find_fault, parse_row
 from leadflood.domain.imports.rules.shared_domains import DomainReader
@@ -25,6 +26,7 @@ class RowReader:
         self._plan = plan
         self._consent = ConsentReader(plan)
         self._marks = MarkReader(plan.fields)
+        self._ids = IdReader(plan)
         self._domains = DomainReader()
 
     def read(self, record: Record) -> ImportRow | BadRow:
@@ -38,8 +40,9 @@ class RowReader:
         if left is not record:
             fault = find_fault(left, plan.fields)
         row: ImportRow | BadRow
+        ids, unread_ids = self._ids.read(left.cells)
         if fault is None:
-            row = parse_row(left, plan.fields, plan.defaults, plan.order, self._currency)
+            row = parse_row(left, plan.fields, plan.defaults, plan.order, self._currency, ids)
         else:
             row = BadRow(number=record.number, reason=fault, raw=record.cells)
         row = msgspec.structs.replace(row, raw=record.cells, consent=stated.statements)
@@ -53,7 +56,7 @@ class RowReader:
         tags, owner, notes = self._marks.read(record.cells)
         return msgspec.structs.replace(
             row,
-            notes=(*row.notes, *stated.notes, *notes, *self._domains.read(row)),
+            notes=(*row.notes, *unread_ids, *stated.notes, *notes, *self._domains.read(row)),
             values={**row.values, **rated},
             tags=tags,
             owner=owner,

@@ -20,17 +20,12 @@ FURTHER_CONFIDENCE = 0.4
 """How sure a second address or number of a cell is: too little to say who the lead is."""
 
 
-def person_of(
-    row: ImportRow,
-    import_id: UUID,
-    source: str,
-    now: datetime,
-) -> NewPerson:
-    """Return the person that a row names; `source` is the system whose its external id is."""
+def person_of(row: ImportRow, import_id: UUID, now: datetime) -> NewPerson:
+    """Return the person that a row names."""
     return NewPerson(
         source=CSV_SOURCE,
         values=values_of(row, import_id, now),
-        external_id=None if row.external_id is None else (source, row.external_id),
+        external_ids=tuple((each.system, each.value) for each in row.external_ids),
     )
 
 

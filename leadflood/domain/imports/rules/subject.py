@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from leadflood.contracts.normalization.domains import company_domain
 from leadflood.domain.imports.rules.cell_kinds import SHARE
-from leadflood.domain.imports.rules.column_words import find_field, header_key
+from leadflood.domain.imports.rules.column_words import find_field, find_meaning, header_key
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Subject
 
@@ -81,7 +81,13 @@ def fields_for(
 
 
 def _of_person(header: str, field: ColumnField | None) -> ColumnField | None:
-    """Return a person's field where the company's is only so by the file's subject."""
+    """Return a person's field where the company's is only so by the file's subject.
+
+    A company's id is no row's in a file of people.
+    """
+    meaning = find_meaning(header)
+    if field is ColumnField.EXTERNAL_ID and meaning is not None and meaning.is_of_company:
+        return None
     named = find_field(header)
     if field is ColumnField.COMPANY_NAME and named in _NAMES:
         return ColumnField.FULL_NAME

@@ -78,6 +78,7 @@ def _plan(
         headers=tuple(column.header for column in columns),
         order=order_columns(columns, fields),
         no_opt_in=choice.no_opt_in,
+        source=choice.source,
     )
 
 

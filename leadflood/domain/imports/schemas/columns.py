@@ -66,6 +66,7 @@ class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
     - `ignored_consent`: columns that speak of consent and are left unread, by their names.
     - `currency`: the installation's, in which sums are numbers.
     - `no_opt_in`: what a no in a column of opt-ins says; None: as the cell says it.
+    - `source`: the system that the file's ids are of; None: as their header says.
     """
 
     changes: dict[str, ColumnField | None] = {}
@@ -73,6 +74,7 @@ class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
     ignored_consent: tuple[str, ...] = ()
     currency: str | None = None
     no_opt_in: NoOptIn | None = None
+    source: str | None = None
 
 
 class FileColumns(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from leadflood.domain.runs.schemas import RunCap, RunOpener, Sends
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
+SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"[^\W_]")]
 
 
 class OnDuplicate(StrEnum):
@@ -35,7 +36,8 @@ class ImportMapping(
     `defaults` fill empty cells. `onDuplicate` null: `update` for who has `leads:write`, else
     `skip`. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
     `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
-    `source`: the system that the file is from; an external id is one lead's alone in its source.
+    `source`: the system that the file is from; an external id is one lead's alone in it. Null: what
+    the header of the ids names, or what they look like.
     `ignoreConsentColumns` names columns that speak of consent and are left unread all the same.
     `noOptIn`: what a no in a column of opt-ins says; null: a box that is left unticked (`0`,
     `false`) says that nobody was asked, a word (`No`) that they refused.
@@ -52,7 +54,7 @@ class ImportMapping(
     cap_micros: RunCap | None = None
     owner_id: UUID | None = None
     tags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)] = ()
-    source: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] = "file"
+    source: SourceName | None = None
     ignore_consent_columns: Annotated[tuple[Name, ...], msgspec.Meta(max_length=500)] = ()
     no_opt_in: NoOptIn | None = None
 
@@ -95,7 +97,7 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     - `tags`: the tags of all leads of the file.
     - `visibility`: the leads that may be changed.
     - `by`: who changes them, as it is recorded.
-    - `source`: the system whose the external ids of the rows are.
+    - `source`: the system whose the external ids of the rows are; None: as their header says.
     - `no_opt_in`: what a no in a column of opt-ins says; None: as the cell says it.
     """
 
@@ -109,5 +111,5 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     visibility: Visibility = EVERYTHING
     by: str = ""
-    source: str = "file"
+    source: str | None = None
     no_opt_in: NoOptIn | None = None

@@ -59,6 +59,13 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     obtained_at: datetime | None = None
 
 
+class ExternalId(msgspec.Struct, frozen=True):
+    """The id that a person or a company has in another system."""
+
+    system: str
+    value: str
+
+
 class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of a file that can be a lead.
 
@@ -67,7 +74,7 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     - `others`: further values of a field, such as a second address in a cell.
     - `raw`: its cells as they stand in the file.
     - `notes`: what was not understood or was changed, behind the field's name and a colon.
-    - `external_id`: its id in the system that the file is from; None: it has none.
+    - `external_ids`: its ids in other systems.
     - `consent`: what it says of consent.
     - `addresses`: every address in it that consent is about.
     - `tags`: tags that it gives the lead.
@@ -79,7 +86,7 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     others: dict[FieldName, tuple[Scalar, ...]] = {}
     raw: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    external_id: str | None = None
+    external_ids: tuple[ExternalId, ...] = ()
     consent: tuple[Statement, ...] = ()
     addresses: tuple[Address, ...] = ()
     tags: tuple[str, ...] = ()

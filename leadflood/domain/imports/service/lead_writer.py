@@ -116,7 +116,7 @@ class LeadWriter:
         status = LeadStatus.PROCESSING if plan.enrich else LeadStatus.NEW
         people = {
             row.number: msgspec.structs.replace(
-                person_of(row, import_id, plan.source, now),
+                person_of(row, import_id, now),
                 status=status,
                 owner=owner_of_new(row, plan, users),
                 tags=tags_of_new(row, plan),

@@ -84,13 +84,13 @@ class LeadIdentity(msgspec.Struct, frozen=True, kw_only=True):
 class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
     """A person as somebody names it; `keys` beside those that follow from the values.
 
-    `external_id`: (system, id there); None: it has none. `status`, `owner` and `tags` are those of
+    `external_ids`: each a system and the id there. `status`, `owner` and `tags` are those of
     a new lead; `owner` None: nobody's.
     """
 
     source: str
     values: tuple[FoundValue, ...]
-    external_id: tuple[str, str] | None = None
+    external_ids: tuple[tuple[str, str], ...] = ()
     keys: tuple[IdentityKey, ...] = ()
     status: LeadStatus = LeadStatus.NEW
     owner: str | None = None

@@ -56,8 +56,7 @@ def bearer_of(person: NewPerson, keys: Iterable[IdentityKey], own_id: UUID) -> B
 def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
     """Return the keys that say who a person is."""
     keys = {*person.keys, *identity_keys(person.values)}
-    if person.external_id is not None:
-        keys.add(external_key(*person.external_id))
+    keys |= {external_key(*each) for each in person.external_ids}
     return frozenset(keys)
 
 
