@@ -32,6 +32,7 @@ from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, ope
 from leadflood.engine.db.sql import Queries
 from leadflood.engine.db.statistics import analyze_grown_tables
 from leadflood.engine.ids import Ids
+from leadflood.engine.runtime import calm_collector
 from leadflood.wiring.upkeep import STATISTICS_SECONDS
 
 from benchmarks.identity_people import SEEN_AT, Record, generate, read_febrl
@@ -103,6 +104,7 @@ async def _measure_set(server: Server, name: str, options: Any) -> Figures:
 
 async def measure(db: Database, records: Sequence[Record]) -> Figures:
     """Bring records in, search for duplicates meanwhile, and compare with the truth."""
+    calm_collector()  # as a node does
     started_at, cpu_started_at = perf_counter(), process_time()
     lead_ids: list[UUID] = []
     is_in = anyio.Event()
