@@ -31,6 +31,7 @@ LOOK_UP_SECONDS = 30.0
 WAITING_SECONDS = 3.0
 PRUNE_SECONDS = 600.0
 STATISTICS_SECONDS = 5.0
+COUNTRY_NAMES_AFTER_SECONDS = 3.0
 
 
 class Upkeep:
@@ -63,7 +64,7 @@ class Upkeep:
         children = [
             Child("schedule", schedule.run),
             Child("gate", self._gateway.run),
-            Child("country-names", _read_country_names, optional=True, may_end=True),
+            Child("country-names", self._read_country_names, optional=True, may_end=True),
             _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
             _repeating("secret", beat_seconds, self._check_secret, optional=False),
             _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
@@ -76,6 +77,14 @@ class Upkeep:
         if storage.server is not None:
             children.append(Child("postgres", storage.server.watch))
         return children
+
+    async def _read_country_names(self) -> None:
+        """Read in a thread what would hold up the loop when somebody asks for it first.
+
+        It takes 0.6 s, which a node that has just started has better uses for.
+        """
+        await self._storage.clock.sleep(COUNTRY_NAMES_AFTER_SECONDS)
+        await to_thread.run_sync(read_names, abandon_on_cancel=True)
 
     async def _check_secret(self) -> None:
         """Tell once what became of the secret. Raises: Conflict where the database has another."""
@@ -128,11 +137,6 @@ class Upkeep:
     async def _prune_uploads(self, now: datetime) -> int:
         async with self._storage.db.transaction() as tx:
             return await prune_uploads(tx, now)
-
-
-async def _read_country_names() -> None:
-    """Read in a thread what would hold up the loop when the first request asks for it."""
-    await to_thread.run_sync(read_names, abandon_on_cancel=True)
 
 
 def _repeating(
