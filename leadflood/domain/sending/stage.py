@@ -118,8 +118,8 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         if not await repository.is_held(db):
             return inputs
         # `authorize` has the last word; this keeps a mail server from being asked for nothing
-        held = Snooze(self._settings.held_retry_seconds, HELD)
-        return [held if isinstance(item, Intent) else item for item in inputs]
+        wait = Snooze(self._settings.held_retry_seconds, HELD)
+        return [wait if isinstance(item, Intent) else item for item in inputs]
 
     def _open(
         self, task: ClaimedTask[MessageApproved], intent: Intent | None

@@ -54,9 +54,9 @@ def choose_channel(
     if why is not None:
         reason = f"{NOT_PERSONAL}:{why}"
     elif email:
-        known = status or EmailStatus.UNKNOWN.value
-        is_unasked = known == EmailStatus.UNKNOWN and not has_verifier
-        reason = NO_VERIFIER if is_unasked else f"email.not_verified:{known}"
+        verdict = status or EmailStatus.UNKNOWN.value
+        is_unasked = verdict == EmailStatus.UNKNOWN and not has_verifier
+        reason = NO_VERIFIER if is_unasked else f"email.not_verified:{verdict}"
     else:
         reason = "phone.no_opt_in" if phone else "address.missing"
     return ChannelChoice(None, reason=reason)

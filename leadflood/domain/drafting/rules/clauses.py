@@ -56,13 +56,13 @@ def _with_subjects(tokens: Sequence[str], lexicon: Lexicon) -> list[str]:
     """Return the words; a passage takes in its subject there (`you could` before `pay monthly`)."""
     joined: list[str] = []
     for token in tokens:
-        place = token.place - 1 if isinstance(token, Passage) else -1
+        position = token.position - 1 if isinstance(token, Passage) else -1
         cut = len(joined)
         while cut and joined[cut - 1] in _HELPING:
             cut -= 1
         subject = own_word(joined[cut - 1]) if cut else "we"
-        if place >= 0 and subject != "we" and stem(subject) == lexicon.offer[place]:
-            joined[cut - 1 :] = [passage(place)]
+        if position >= 0 and subject != "we" and stem(subject) == lexicon.offer[position]:
+            joined[cut - 1 :] = [passage(position)]
         else:
             joined.append(token)
     return joined

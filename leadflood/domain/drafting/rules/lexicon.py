@@ -38,7 +38,7 @@ class Lexicon(msgspec.Struct, frozen=True):
     """What one draft may be made of.
 
     `facts` are the phrases of each fact by its number; `names` those of the lead's names.
-        `offer` are the offer's words in their order, `places` where each of them stands there,
+    `offer` are the offer's words in their order, `positions` where each of them stands there,
     `roots` theirs.
     `sender` are the phrases of who signs.
     """
@@ -47,7 +47,7 @@ class Lexicon(msgspec.Struct, frozen=True):
     names: tuple[Phrase, ...]
     sender: tuple[Phrase, ...]
     offer: tuple[str, ...]
-    places: dict[str, tuple[int, ...]]
+    positions: dict[str, tuple[int, ...]]
     roots: frozenset[str]
 
     @property
@@ -66,16 +66,16 @@ def read_lexicon(request: DraftRequest) -> Lexicon:
         names=tuple(phrase for phrases in named for phrase in phrases),
         sender=tuple(_parts(request.sender_name, ME)),
         offer=offer,
-        places=_places(offer),
+        positions=_positions(offer),
         roots=frozenset(map(root_of, offer)),
     )
 
 
-def _places(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    places: dict[str, tuple[int, ...]] = {}
-    for place, word in enumerate(words):
-        places[word] = (*places.get(word, ()), place)
-    return places
+def _positions(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    positions: dict[str, tuple[int, ...]] = {}
+    for position, word in enumerate(words):
+        positions[word] = (*positions.get(word, ()), position)
+    return positions
 
 
 def _phrases_of(fact: NumberedFact) -> Iterator[Phrase]:

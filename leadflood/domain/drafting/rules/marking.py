@@ -36,13 +36,13 @@ def mark_words(tokens: Sequence[str], lexicon: Lexicon, cited: frozenset[int]) -
     marked: list[str] = []
     index = 0
     while index < len(tokens):
-        run, place = _run_at(tokens, index, lexicon)
-        phrase = next((each for each in phrases if _is_at(tokens, index, each.words)), None)
-        if any(_is_at(tokens, index + run, each.words) for each in phrases):
+        run, start = _run_at(tokens, index, lexicon)
+        phrase = next((phrase for phrase in phrases if _is_at(tokens, index, phrase.words)), None)
+        if any(_is_at(tokens, index + run, other.words) for other in phrases):
             while run and tokens[index + run - 1] in _JOINING:
                 run -= 1
         if run >= _MIN_RUN:
-            marked.append(passage(place))
+            marked.append(passage(start))
             index += run
         elif phrase is not None:
             marked.append(phrase.marker)
@@ -62,33 +62,33 @@ def _run_at(tokens: Sequence[str], index: int, lexicon: Lexicon) -> tuple[int, i
 
     What depends on a condition there (`only if the grant is won`) is none without it.
     """
-    longest, place = 0, 0
-    for start in lexicon.places.get(stem(tokens[index]), ()):
+    longest, longest_start = 0, 0
+    for start in lexicon.positions.get(stem(tokens[index]), ()):
         if _CONDITIONS.intersection(lexicon.offer[max(0, start - 2) : start]):
             continue
         length = _common_length(tokens[index:], lexicon.offer[start:])
         if length > longest:
-            longest, place = length, start
-    return longest, place
+            longest, longest_start = length, start
+    return longest, longest_start
 
 
 def _common_length(tokens: Sequence[str], offer: Sequence[str]) -> int:
     """Return how many tokens are the offer's; 0 for less than a run. Breaks do not count."""
-    length = seen = 0
+    length = token_count = 0
     for position, token in enumerate(tokens):
         if token in BREAKS:
             continue
         if length >= len(offer) or offer[length] != stem(token):
             break
         length += 1
-        seen = position + 1
-    return seen if length >= _MIN_RUN else 0
+        token_count = position + 1
+    return token_count if length >= _MIN_RUN else 0
 
 
 def _stands_in(tokens: Sequence[str], index: int, lexicon: Lexicon) -> bool:
     """Whether a word, or another form of it, stands in the offer; a past form if nobody did it."""
     token = tokens[index]
-    if stem(token) in lexicon.places:
+    if stem(token) in lexicon.positions:
         return True
     is_past = token.endswith("ed") or token in IRREGULAR
     if is_past and (index == 0 or tokens[index - 1] not in _PASSIVE):

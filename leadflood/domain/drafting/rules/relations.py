@@ -207,10 +207,10 @@ def leave_out_roles(tokens: Sequence[str]) -> list[str]:
     text = f" {' '.join(tokens)} "
     spans = [match.span() for form in _ROLES for match in form.finditer(text)]
     dropped = {
-        text.count(" ", 0, place)
+        text.count(" ", 0, index)
         for start, end in spans
-        for place in range(start, end)
-        if text[place] == " "
+        for index in range(start, end)
+        if text[index] == " "
     }
     kept = [token for index, token in enumerate(tokens) if index not in dropped]
     plain = f" {' '.join(kept)} "

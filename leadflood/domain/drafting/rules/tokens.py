@@ -67,10 +67,10 @@ class PlainOfferWord(str):
 
 
 class Passage(str):
-    """A passage of the offer: it reads `RUN`; `place` is where in the offer it begins."""
+    """A passage of the offer: it reads `RUN`; `position` is where in the offer it begins."""
 
-    __slots__ = ("place",)
-    place: int
+    __slots__ = ("position",)
+    position: int
 
 
 def offer_word(word: str) -> OfferWord:
@@ -80,10 +80,10 @@ def offer_word(word: str) -> OfferWord:
     return token
 
 
-def passage(place: int) -> Passage:
+def passage(position: int) -> Passage:
     """Return a passage of the offer as a token."""
     token = Passage(RUN)
-    token.place = place
+    token.position = position
     return token
 
 
@@ -109,9 +109,9 @@ def is_in_order(tokens: Sequence[str]) -> bool:
         if token in BEFORE_SUBJECT or token in _PRONOUNS:
             last = -1
         elif isinstance(token, Passage):
-            if token.place < last:
+            if token.position < last:
                 return False
-            last = token.place
+            last = token.position
     return True
 
 

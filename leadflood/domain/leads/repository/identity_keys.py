@@ -147,8 +147,8 @@ async def describe_leads(db: Reader, lead_ids: Iterable[UUID]) -> list[Bearer]:
             kept_apart=row["kept_apart"],
         )
         survivor = survivor_of[row["id"]]
-        known = bearers.get(survivor)
-        bearers[survivor] = bearer if known is None else known.union(bearer)
+        family = bearers.get(survivor)
+        bearers[survivor] = bearer if family is None else family.union(bearer)
     return list(bearers.values())
 
 

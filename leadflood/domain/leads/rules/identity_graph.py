@@ -190,7 +190,7 @@ def _match_weak(current: Bearer, others: Sequence[Bearer], kind: str) -> Sequenc
 def _are_others(left: Bearer, right: Bearer) -> bool:
     if left.kept_apart & right.members or right.kept_apart & left.members:
         return True
-    if any(people_differ(one, other) for one in left.names for other in right.names):
+    if any(people_differ(name, other) for name in left.names for other in right.names):
         return True
     return any(
         organisations_differ(name, other_name)

@@ -27,17 +27,17 @@ _FIELDS = {name: FieldName(name) for name in LeadInput.__struct_fields__ if name
 
 def normalize_input(lead: LeadInput) -> tuple[dict[FieldName, Scalar], tuple[FieldProblem, ...]]:
     """Return the values that a caller gives for a new lead, and what is wrong with them."""
-    given = {field: getattr(lead, name) for name, field in _FIELDS.items()}
-    texts = {field_of(field, raw): [raw] for field, raw in given.items() if isinstance(raw, str)}
+    inputs = {field: getattr(lead, name) for name, field in _FIELDS.items()}
+    texts = {field_of(field, raw): [raw] for field, raw in inputs.items() if isinstance(raw, str)}
     row = read_row({field: cells for field, cells in texts.items() if any(cells)})
     values = row.values
     problems: list[FieldProblem] = []
-    for field, raw in given.items():
-        place = field_of(field, raw)
+    for field, raw in inputs.items():
+        read_field = field_of(field, raw)
         if isinstance(raw, str):
-            notes = "; ".join(note for about, note in row.notes if about is place)
-            cell = ReadCell(values.get(place), notes or None, row.others.get(place, ()))
-            problem = None if is_missing(place, raw) else problem_of(place, cell)
+            notes = "; ".join(note for about, note in row.notes if about is read_field)
+            cell = ReadCell(values.get(read_field), notes or None, row.others.get(read_field, ()))
+            problem = None if is_missing(read_field, raw) else problem_of(read_field, cell)
         elif raw != () and (value := read_value(field, raw)) is not None:
             values[field], problem = value, None
         else:

@@ -36,20 +36,20 @@ def people_differ(left: str, right: str) -> bool:
     """
     if not left or not right or left == right or left.isascii() != right.isascii():
         return False
-    one, other = left.split(), right.split()
-    if len(one) == 1 or len(other) == 1:
-        return not any(are_alike(a, b) for a in one for b in other)
-    if any(are_alike(a, b) for a in one[:-1] for b in other[:-1]):
+    words, others = left.split(), right.split()
+    if len(words) == 1 or len(others) == 1:
+        return not any(are_alike(a, b) for a in words for b in others)
+    if any(are_alike(a, b) for a in words[:-1] for b in others[:-1]):
         return False
-    is_swapped = are_alike(one[-1], other[0]) and are_alike(one[0], other[-1])
+    is_swapped = are_alike(words[-1], others[0]) and are_alike(words[0], others[-1])
     return not is_swapped
 
 
 @lru_cache(maxsize=65536)
 def organisations_differ(left: str, right: str) -> bool:
     """Whether two folded names are certainly two organisations'."""
-    one, other = set(left.split()), set(right.split())
-    if not one or not other or one <= other or other <= one:
+    words, others = set(left.split()), set(right.split())
+    if not words or not others or words <= others or others <= words:
         return False
     return token_sort_ratio(left, right) < _SAME_ORGANISATION
 

@@ -77,7 +77,7 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     def address(self, channel: Channel) -> str:
         """Return the address that a channel writes to; empty when there is none."""
-        return find_address(channel, {field: found.value for field, found in self.values.items()})
+        return find_address(channel, {field: winner.value for field, winner in self.values.items()})
 
     def text(self, field: FieldName) -> str:
         """Return the winning value of a field as text; empty when there is none."""

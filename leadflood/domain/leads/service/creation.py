@@ -46,9 +46,7 @@ class LeadOrder(msgspec.Struct, frozen=True, kw_only=True):
 class OptInRecorder(Protocol):
     """Reads and keeps the agreements that come with new leads."""
 
-    def read_input(
-        self, given: LeadInput, values: Mapping[FieldName, object], /
-    ) -> tuple[Any, ...]:
+    def read_input(self, lead: LeadInput, values: Mapping[FieldName, object], /) -> tuple[Any, ...]:
         """Read the agreements of a lead with these values. Raises: Invalid, NotConfigured."""
 
     async def add(self, tx: Tx, agreed: Sequence[tuple[UUID, Any, str]], /) -> Sequence[UUID]:
@@ -59,7 +57,7 @@ class OptOutRecorder(Protocol):
     """Reads and keeps what the people of new leads said no to."""
 
     def read_input(
-        self, given: LeadInput, values: Mapping[FieldName, object], by: str, /
+        self, lead: LeadInput, values: Mapping[FieldName, object], by: str, /
     ) -> tuple[Any, ...]:
         """Read what a person with these values said no to."""
 
@@ -137,11 +135,11 @@ class LeadCreation:
         for request, result in zip(requests, results, strict=True):
             if isinstance(result, Conflict) and result.detail == HIDDEN:
                 self._hidden.record(request.requester.visibility)
-        made = await self._start(publication, created)
+        started = await self._start(publication, created)
         await self._record_opt_ins(publication.tx, created)
         await self._record_opt_outs(publication.tx, requests, results)
         return [
-            made[result.lead_id] if isinstance(result, LeadCreated) else result
+            started[result.lead_id] if isinstance(result, LeadCreated) else result
             for result in results
         ]
 

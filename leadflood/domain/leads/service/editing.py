@@ -92,7 +92,7 @@ class LeadEditing:
         if not changed:
             return None
         released = compare_keys(profile, edits).released
-        await release_keys(tx, [(key, each) for key in released for each in profile.members])
+        await release_keys(tx, [(key, member) for key in released for member in profile.members])
         await self._write(tx, lead.id, edits, prepared)
         await refresh(tx, [lead.id])
         return LeadUpdated(lead.id, lead.version + 1, tuple(sorted(changed.fields)))

@@ -156,11 +156,13 @@ async def _refuse_known(
         return {}
     records = [_bearer_of(lead_id, request) for lead_id, request in new.items()]
     resolution = await resolve(tx, records, held_by)
-    known = {lead_id: resolution.find_known(lead_id) for lead_id in new}
-    states = await find_states(tx, {lead_id for lead_id in known.values() if lead_id is not None})
+    survivor_of = {lead_id: resolution.find_known(lead_id) for lead_id in new}
+    states = await find_states(
+        tx, {lead_id for lead_id in survivor_of.values() if lead_id is not None}
+    )
     refused: dict[UUID, Conflict | None] = {}
     for lead_id, request in new.items():
-        survivor = known[lead_id]
+        survivor = survivor_of[lead_id]
         if survivor is not None:
             refused[lead_id] = _exists(states[survivor], request.requester.visibility)
         elif resolution.graph.find(lead_id).id != lead_id:

@@ -207,7 +207,7 @@ async def _settle(
     resolution = await resolve(tx, [_bearer_of(lead) for lead in learned], held_by, lead_ids)
     merged = await merge_known(tx, resolution, now)
     survivors = {lead_id: resolution.find_known(lead_id) for lead_id in lead_ids}
-    return {lead_id: known for lead_id, known in survivors.items() if known is not None}, merged
+    return {lead: survivor for lead, survivor in survivors.items() if survivor is not None}, merged
 
 
 def _bearer_of(lead: LeadValues) -> Bearer:

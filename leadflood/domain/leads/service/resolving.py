@@ -34,8 +34,8 @@ class Resolution(msgspec.Struct, frozen=True):
     def find_known(self, bearer_id: UUID) -> UUID | None:
         """Return the lead that a record or lead is, the oldest of them; None: a new one."""
         members = self.graph.find(self.survivor_of.get(bearer_id, bearer_id)).members
-        known = (self.survivor_of[member] for member in members if member in self.survivor_of)
-        return min(known, default=None)
+        survivors = (self.survivor_of[member] for member in members if member in self.survivor_of)
+        return min(survivors, default=None)
 
     def list_merges(self) -> list[Merge]:
         """List the known leads that turned out to be older known ones."""
@@ -56,7 +56,7 @@ def bearer_of(person: NewPerson, keys: Iterable[IdentityKey], own_id: UUID) -> B
 def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
     """Return the keys that say who a person is."""
     keys = {*person.keys, *identity_keys(person.values)}
-    keys |= {external_key(*each) for each in person.external_ids}
+    keys |= {external_key(*external_id) for external_id in person.external_ids}
     return frozenset(keys)
 
 
@@ -67,10 +67,10 @@ async def resolve(
 
     `lead_ids` are locked too: records may be of them.
     """
-    known = await lock_bearers(tx, keys, lead_ids)
-    if len(known) + len(records) > MOST_ON_LOOP:
-        return await to_thread.run_sync(_place, known, records)
-    return _place(known, records)
+    bearers = await lock_bearers(tx, keys, lead_ids)
+    if len(bearers) + len(records) > MOST_ON_LOOP:
+        return await to_thread.run_sync(_place, bearers, records)
+    return _place(bearers, records)
 
 
 async def merge_known(tx: Tx, resolution: Resolution, now: datetime) -> dict[UUID, list[UUID]]:
@@ -99,7 +99,9 @@ class Matcher:
         Each comes with an id of their own, in the order of their age.
         """
         keys = {own_id: keys_of(person) for own_id, person in people}
-        for bearer in await find_bearers(db, {key for each in keys.values() for key in each}):
+        for bearer in await find_bearers(
+            db, {key for own_keys in keys.values() for key in own_keys}
+        ):
             self._known.add(bearer.id)
             self._members |= bearer.members
             self._graph.add(bearer)
@@ -111,10 +113,10 @@ class Matcher:
         ]
 
 
-def _place(known: Sequence[Bearer], records: Sequence[Bearer]) -> Resolution:
+def _place(bearers: Sequence[Bearer], records: Sequence[Bearer]) -> Resolution:
     graph = IdentityGraph()
     survivor_of: dict[UUID, UUID] = {}
-    for bearer in known:
+    for bearer in bearers:
         graph.add(bearer)
         survivor_of |= dict.fromkeys(bearer.members, bearer.id)
     graph.place_all(

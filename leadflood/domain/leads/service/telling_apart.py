@@ -27,7 +27,7 @@ async def describe(db: Reader, lead_ids: Iterable[UUID]) -> list[LeadIdentity]:
     """Return the survivors of leads as they are compared; leads that are gone are left out."""
     bearers, company_of = await unsearched.describe(db, lead_ids)
     return [
-        _identity(bearer, (company_of[each] for each in bearer.members if each in company_of))
+        _identity(bearer, (company_of[member] for member in bearer.members if member in company_of))
         for bearer in bearers
     ]
 

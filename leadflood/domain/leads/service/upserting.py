@@ -64,25 +64,25 @@ async def upsert(
     survivors = [resolution.find_known(own_id) for own_id in batch.own_ids]
     deleted = await find_deleted_ids(tx, [lead_id for lead_id in survivors if lead_id])
     named = None if file is None else await _find_named(tx, file, resolution, survivors)
-    places = _choose_places(batch, resolution, survivors, named, {*merged, *deleted})
-    new_keys = await _write_keys(tx, batch, held_by, places, resolution)
-    if new := batch.list_new(places):
+    placements = _choose_placements(batch, resolution, survivors, named, {*merged, *deleted})
+    new_keys = await _write_keys(tx, batch, held_by, placements, resolution)
+    if new := batch.list_new(placements):
         await add_leads(tx, new, now)
-    await merge_leads(tx, _list_row_merges(places, resolution), MERGED_BY, now)
+    await merge_leads(tx, _list_row_merges(placements, resolution), MERGED_BY, now)
     pairs = [
-        (place.lead_id, prepared)
-        for place, prepared in zip(places, batch.prepared, strict=True)
-        if place.lead_id not in deleted
+        (placement.lead_id, prepared)
+        for placement, prepared in zip(placements, batch.prepared, strict=True)
+        if placement.lead_id not in deleted
     ]
     await insert_values(tx, pairs, ids, now)
-    joined = {place.survivor_id for place in places if place.is_joined}
+    joined = {placement.survivor_id for placement in placements if placement.is_joined}
     updates = _updates(pairs, joined, set(survivors))
     await update_leads(tx, updates, now)
     await refresh(tx, {*updates, *deleted, *joined})
-    return _results(places, merged, deleted, new_keys)
+    return _results(placements, merged, deleted, new_keys)
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _Placement(msgspec.Struct, frozen=True):
     """Where a person's values go: to a lead that is there, or to one of their own.
 
     `survivor_id` is who they are; it is another where their own lead is merged at once.
@@ -119,15 +119,15 @@ class _Batch:
             for key in prepared.keys:
                 self.claims.setdefault(key, own_id)
 
-    def list_new(self, places: Sequence[_Place]) -> list[LeadRow]:
+    def list_new(self, placements: Sequence[_Placement]) -> list[LeadRow]:
         """List the rows of new leads, as the first person of each has it."""
         values: dict[UUID, list[PreparedValues]] = {}
         first: dict[UUID, NewPerson] = {}
         own_ids = set(self.own_ids)
-        for person, place, prepared in zip(self.people, places, self.prepared, strict=True):
-            if place.lead_id in own_ids:
-                first.setdefault(place.lead_id, person)
-                values.setdefault(place.lead_id, []).append(prepared)
+        for person, placement, prepared in zip(self.people, placements, self.prepared, strict=True):
+            if placement.lead_id in own_ids:
+                first.setdefault(placement.lead_id, person)
+                values.setdefault(placement.lead_id, []).append(prepared)
         return [
             LeadRow(
                 id=lead_id,
@@ -141,19 +141,19 @@ class _Batch:
         ]
 
 
-def _choose_places(
+def _choose_placements(
     batch: _Batch,
     resolution: Resolution,
     survivors: Sequence[UUID | None],
     named: set[UUID] | None,
     whole: Container[UUID],
-) -> list[_Place]:
+) -> list[_Placement]:
     """Choose the lead of each person; `named` are those of their file so far, None: no file.
 
     Nobody points to `whole` leads: a deleted one stays as it is, and what made known leads one
     is recorded on their survivor, so that it can be taken back there.
     """
-    places = []
+    placements = []
     for own_id, known in zip(batch.own_ids, survivors, strict=True):
         survivor = known or resolution.graph.find(own_id).id
         is_own = survivor == own_id
@@ -161,8 +161,8 @@ def _choose_places(
             is_again = survivor in named and survivor not in whole
             is_own |= survivor < own_id and (known is None or is_again)
             named.add(survivor)
-        places.append(_Place(own_id, own_id if is_own else survivor, survivor))
-    return places
+        placements.append(_Placement(own_id, own_id if is_own else survivor, survivor))
+    return placements
 
 
 async def _find_named(
@@ -180,11 +180,11 @@ async def _find_named(
     return {survivor for survivor, ids in members.items() if not named.isdisjoint(ids)}
 
 
-def _list_row_merges(places: Sequence[_Place], resolution: Resolution) -> list[Merge]:
+def _list_row_merges(placements: Sequence[_Placement], resolution: Resolution) -> list[Merge]:
     return [
-        Merge(place.own_id, place.survivor_id, resolution.reasons[place.own_id])
-        for place in places
-        if place.is_joined
+        Merge(placement.own_id, placement.survivor_id, resolution.reasons[placement.own_id])
+        for placement in placements
+        if placement.is_joined
     ]
 
 
@@ -192,14 +192,14 @@ async def _write_keys(
     tx: Tx,
     batch: _Batch,
     held_by: Mapping[IdentityKey, UUID],
-    places: Sequence[_Place],
+    placements: Sequence[_Placement],
     resolution: Resolution,
 ) -> dict[UUID, list[IdentityKey]]:
     """Hand claimed keys to the leads that people are; return those that known leads gained.
 
     A key that another lead holds is borne too.
     """
-    lead_of = {place.own_id: place.lead_id for place in places}
+    lead_of = {placement.own_id: placement.lead_id for placement in placements}
     holders = {**{key: lead_of[own_id] for key, own_id in batch.claims.items()}, **held_by}
     moved = {
         (key, holders[key])
@@ -208,11 +208,14 @@ async def _write_keys(
     }
     await assign_keys(tx, moved)
     borne = {
-        (key, place.lead_id)
-        for prepared, place in zip(batch.prepared, places, strict=True)
+        (key, placement.lead_id)
+        for prepared, placement in zip(batch.prepared, placements, strict=True)
         for key in prepared.keys
-        if holders[key] != place.lead_id
-        and (place.is_own or holders[key] not in resolution.graph.find(place.survivor_id).members)
+        if holders[key] != placement.lead_id
+        and (
+            placement.is_own
+            or holders[key] not in resolution.graph.find(placement.survivor_id).members
+        )
     }
     gained = await share_keys(tx, borne)
     new_keys: dict[UUID, list[IdentityKey]] = {}
@@ -235,7 +238,7 @@ def _updates(
 
 
 def _results(
-    places: Sequence[_Place],
+    placements: Sequence[_Placement],
     merged: Mapping[UUID, Sequence[UUID]],
     deleted: frozenset[UUID],
     new_keys: Mapping[UUID, Sequence[IdentityKey]],
@@ -243,18 +246,18 @@ def _results(
     """Return the lead of each person; the first who is a lead also gets what the lead gained."""
     reported_ids: set[UUID] = set()
     results = []
-    for place in places:
-        is_first = place.lead_id not in reported_ids
-        is_known = place.lead_id == place.survivor_id and not place.is_own
+    for placement in placements:
+        is_first = placement.lead_id not in reported_ids
+        is_known = placement.lead_id == placement.survivor_id and not placement.is_own
         results.append(
             Upserted(
-                place.lead_id,
-                place.is_own,
-                place.lead_id in deleted,
-                tuple(new_keys.get(place.lead_id, ())) if is_first and is_known else (),
-                tuple(merged.get(place.lead_id, ())) if is_first else (),
-                place.survivor_id if place.is_joined else None,
+                placement.lead_id,
+                placement.is_own,
+                placement.lead_id in deleted,
+                tuple(new_keys.get(placement.lead_id, ())) if is_first and is_known else (),
+                tuple(merged.get(placement.lead_id, ())) if is_first else (),
+                placement.survivor_id if placement.is_joined else None,
             )
         )
-        reported_ids.add(place.lead_id)
+        reported_ids.add(placement.lead_id)
     return tuple(results)

@@ -42,5 +42,7 @@ async def record_reports(
     await repository.park(
         tx, [report for report in reports if report.outcome is SendOutcome.WAITING]
     )
-    due = {intent_id: change.event for intent_id, change in changes.items()}
-    return events | {intent_id: event for intent_id, event in due.items() if event is not None}
+    due_events = {intent_id: change.event for intent_id, change in changes.items()}
+    return events | {
+        intent_id: event for intent_id, event in due_events.items() if event is not None
+    }

@@ -27,7 +27,7 @@ class SuppressedSends:
         tx, now = publication.tx, self._clock.now()
         ids = await repository.list_suppressed(tx, now, MOST_AT_ONCE)
         conditions = await self._conditions.find(tx, ids, now)
-        free = [found.id for found in conditions.values() if not found.suppressed]
+        free = [send.id for send in conditions.values() if not send.suppressed]
         sends = await repository.restore_intents(tx, free)
         for send in sends:
             approved = MessageApproved(send.lead_id, send.message_id, send.id)

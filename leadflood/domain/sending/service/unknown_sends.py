@@ -157,10 +157,12 @@ class UnknownSends:
         async with self._publisher.transaction() as publication:
             changes = [close_lost(intent) for intent in await repository.lock_lost(publication.tx)]
             await repository.write_changes(publication.tx, changes, self._clock.now())
-            due = [(change.event, change.intent.run_id) for change in changes if change.event]
-            for event, run_id in due:
+            due_events = [
+                (change.event, change.intent.run_id) for change in changes if change.event
+            ]
+            for event, run_id in due_events:
                 await publication.publish([event], run_id=run_id)
-        return len(due)
+        return len(due_events)
 
     async def settle_by_lookup(self, limit: int = 50) -> LookupCounts:
         """Ask the other side about unknown sends, and resolve those it knows of."""

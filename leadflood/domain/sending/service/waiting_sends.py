@@ -51,12 +51,12 @@ class WaitingSends:
         ended = [end for send in sends if (end := _end_of(send)) is not None]
         await repository.cancel_intents(tx, ended, now)
         ended_ids = {end.intent_id for end in ended}
-        due = [send for send in sends if send.id not in ended_ids]
-        await repository.end_waiting(tx, [send.id for send in due])
-        for send in due:
+        resumed = [send for send in sends if send.id not in ended_ids]
+        await repository.end_waiting(tx, [send.id for send in resumed])
+        for send in resumed:
             approved = MessageApproved(send.lead_id, send.message_id, send.id)
             await publication.publish([approved], run_id=send.run_id)
-        return len(due), len(ended)
+        return len(resumed), len(ended)
 
 
 def _end_of(send: WaitingSend) -> CancelledSend | None:
