@@ -4,7 +4,7 @@ A part commits with the position it reached: after a crash the work goes on ther
 comes twice finds that the position is no longer its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
@@ -37,6 +37,7 @@ from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.part_parser import PartParser
 from leadflood.domain.imports.service.undo import UndoReach, undo_rows
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
+from leadflood.domain.leads.service.upserting import PreparedPerson
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.clock import Clock
@@ -71,11 +72,12 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class ParsedPart(msgspec.Struct, frozen=True):
-    """The rows of a part, parsed."""
+    """The rows of a part, parsed, and the persons that they name."""
 
     plan: ImportPlan | None = None
     rows: tuple[ImportRow | BadRow, ...] = ()
     broken: tuple[ImportRow | BadRow, ...] = ()
+    people: Mapping[int, PreparedPerson] = {}
 
 
 class ImportStage(Stage[Task, Part, ParsedPart]):
@@ -89,7 +91,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         self, policy: Policy, key: AddressKey, ids: Ids, clock: Clock, currency: str
     ) -> None:
         super().__init__(policy)
-        self._parser = PartParser(currency)
+        self._parser = PartParser(currency, clock)
         self._leads = LeadWriter(ids)
         self._consent = ConsentWriter(key, ids, clock)
         self._clock = clock
@@ -123,8 +125,8 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         if item.plan is None:
             return Done(ParsedPart())
         broken = await self._parser.parse_alone(item.plan, item.broken)
-        rows = await self._parser.parse(item.import_id, item.plan, item.records, item.following)
-        return Done(ParsedPart(item.plan, rows, broken))
+        parsed = await self._parser.parse(item.import_id, item.plan, item.records, item.following)
+        return Done(ParsedPart(item.plan, parsed.rows, broken, parsed.people))
 
     @override
     async def commit(
@@ -192,7 +194,8 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         good = [row for row in part.rows if isinstance(row, ImportRow)]
         if part.plan is None or not good:
             return WrittenRows(results=(), created=(), updated=())
-        return await self._leads.write_rows(tx, import_id, part.plan, good, self._clock.now())
+        now = self._clock.now()
+        return await self._leads.write_rows(tx, import_id, part.plan, good, now, part.people)
 
     async def _undo(self, tx: Tx, locked: LockedImport) -> Sequence[Event]:
         import_id, now = locked.view.id, self._clock.now()

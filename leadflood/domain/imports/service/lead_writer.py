@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.repository import (
@@ -29,13 +30,13 @@ from leadflood.domain.imports.rules.row_outcomes import (
 )
 from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
-from leadflood.domain.imports.schemas.rows import ImportRow, LeadOwner, RowResult, RowState
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, LeadOwner, RowResult, RowState
 from leadflood.domain.leads.schemas.identity import NewPerson, Upserted
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.domain.leads.service.resolving import Matcher
-from leadflood.domain.leads.service.upserting import upsert
+from leadflood.domain.leads.service.upserting import PreparedPerson, prepare, upsert
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 
@@ -74,6 +75,17 @@ class _NamedByFile:
         return await row_table.find_imported_leads(tx, self._import_id, lead_ids)
 
 
+def prepare_people(
+    rows: Iterable[ImportRow | BadRow], import_id: UUID, now: datetime
+) -> dict[int, PreparedPerson]:
+    """Work out the persons that rows name, by the numbers of the rows."""
+    return {
+        row.number: prepare(person_of(row, import_id, now))
+        for row in rows
+        if isinstance(row, ImportRow)
+    }
+
+
 class LeadWriter:
     """Writes the leads of rows in one transaction."""
 
@@ -87,9 +99,15 @@ class LeadWriter:
         plan: ImportPlan,
         rows: Sequence[ImportRow],
         now: datetime,
+        prepared: Mapping[int, PreparedPerson] | None = None,
     ) -> WrittenRows:
-        """Create and update the leads of rows; the rows themselves are the caller's to record."""
-        chunk = await self._upsert(tx, import_id, plan, rows, now)
+        """Create and update the leads of rows; the rows themselves are the caller's to record.
+
+        `prepared`: the persons of rows, where they are worked out already.
+        """
+        if prepared is None:
+            prepared = await to_thread.run_sync(prepare_people, rows, import_id, now)
+        chunk = await self._upsert(tx, import_id, plan, rows, prepared, now)
         imported = await row_table.find_imported_leads(
             tx, import_id, {lead.lead_id for lead in chunk.leads if not lead.is_new}
         )
@@ -109,6 +127,7 @@ class LeadWriter:
         import_id: UUID,
         plan: ImportPlan,
         rows: Sequence[ImportRow],
+        prepared: Mapping[int, PreparedPerson],
         now: datetime,
     ) -> _Chunk:
         """Upsert until no lead that is hidden from the importer turns out to be touched."""
@@ -116,7 +135,7 @@ class LeadWriter:
         status = LeadStatus.PROCESSING if plan.enrich else LeadStatus.NEW
         people = {
             row.number: msgspec.structs.replace(
-                person_of(row, import_id, now),
+                prepared[row.number].person,
                 status=status,
                 owner=owner_of_new(row, plan, users),
                 tags=tags_of_new(row, plan),
@@ -126,11 +145,15 @@ class LeadWriter:
         while True:
             rejected = await self._reject_rows(tx, import_id, plan, people, now)
             accepted = [row for row in rows if row.number not in rejected]
-            chosen = [people[row.number] for row in accepted]
+            chosen = [
+                msgspec.structs.replace(prepared[row.number], person=people[row.number])
+                for row in accepted
+            ]
             await lead_lookups.set_savepoint(tx)
             upserted = await upsert(tx, chosen, self._ids, now, _NamedByFile(import_id))
             if not await _touches_hidden(tx, import_id, plan, upserted):
-                return _Chunk(accepted, chosen, upserted, rejected, users)
+                named = [person.person for person in chosen]
+                return _Chunk(accepted, named, upserted, rejected, users)
             await lead_lookups.roll_back(tx)
 
     async def _reject_rows(

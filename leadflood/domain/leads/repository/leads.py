@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.leads.repository.list_columns import as_arrays, list_columns_of_new
+from leadflood.domain.leads.rules.list_columns import ListColumns
 from leadflood.domain.leads.rules.prepared_values import PreparedValues
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.engine.db.sql import load_queries
@@ -17,7 +18,10 @@ TAG_SEPARATOR = "\x1f"
 
 
 class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A new lead with everything said of it so far; `owner` None: nobody's."""
+    """A new lead with everything said of it so far.
+
+    `owner` None: nobody's. `columns`: its list columns, where they are worked out already.
+    """
 
     id: UUID
     source: str
@@ -25,6 +29,7 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
     prepared: Sequence[PreparedValues]
     owner: str | None = None
     tags: tuple[str, ...] = ()
+    columns: ListColumns | None = None
 
     @property
     def employer(self) -> PreparedValues | None:
@@ -68,7 +73,7 @@ async def add_leads(tx: Tx, leads: Sequence[LeadRow], now: datetime) -> None:
         company_ranks=[employer and employer.company_rank for employer in employers],
         owners=[lead.owner for lead in leads],
         tags=[TAG_SEPARATOR.join(lead.tags) for lead in leads],
-        **as_arrays([list_columns_of_new(lead.prepared) for lead in leads]),
+        **as_arrays([lead.columns or list_columns_of_new(lead.prepared) for lead in leads]),
         now=now,
     )
 
