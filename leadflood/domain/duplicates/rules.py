@@ -13,7 +13,13 @@ import msgspec
 from rapidfuzz.distance import JaroWinkler
 from rapidfuzz.fuzz import token_sort_ratio
 
-from leadflood.domain.leads.schemas.identity import NAMED, IdentityKey, LeadIdentity
+from leadflood.domain.leads.schemas.identity import (
+    NAMED,
+    PARTS,
+    ROW,
+    IdentityKey,
+    LeadIdentity,
+)
 
 MOST_BLOCKS = 24
 MOST_PAIRS = 10
@@ -30,6 +36,8 @@ _WEIGHTS = {
     "name_company": 0.5,
     "name_phone": 0.75,
     "name_mailbox": 0.5,
+    "part_domain": 0.45,
+    "part_company": 0.45,
 }
 _OTHER_WEIGHT = 0.5
 _EXTERNAL_WEIGHT = 0.9
@@ -45,12 +53,15 @@ _WORDS = {
     "name_company": "company",
     "name_phone": "phone",
     "name_mailbox": "shared mailbox",
+    "part_domain": "domain",
+    "part_company": "company",
 }
 _TOLD_APART = 0.9
 """What a strong key that differs leaves of a score."""
 _ALIKE = 0.75
 _VOWELS = str.maketrans("", "", "aeiouyhw")
-_CROWDED = frozenset({"name_domain", "name_company", "name_mailbox"})
+_UNCOMPARED = frozenset({"mailbox", ROW})
+_CROWDED = frozenset({"name_domain", "name_company", "name_mailbox", *PARTS})
 """Kinds whose block needs the sound of the name: many people stand beside one domain."""
 
 
@@ -80,7 +91,7 @@ def sign(lead: LeadIdentity) -> Signature:
         organisations=lead.organisations,
         companies=lead.companies,
         strong=tuple(strong),
-        beside=tuple(dict.fromkeys(pair for pair in beside if pair[0] != "mailbox")),
+        beside=tuple(dict.fromkeys(pair for pair in beside if pair[0] not in _UNCOMPARED)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import itertools
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
@@ -19,6 +20,8 @@ from leadflood.domain.imports import stage as stage_module
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.table_file import open_table_file
 from leadflood.domain.imports.service import uploads as upload_module
+from leadflood.domain.leads.rules.identity_graph import MOST_BEARERS
+from leadflood.domain.leads.rules.name_match import people_differ
 from leadflood.engine.bulkhead import Bulkhead
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database, Settings, open_database
@@ -1236,6 +1239,64 @@ async def test_ids_of_an_export_tell_namesakes_apart_and_find_each_again(api: Cl
     assert (again["counts"]["created"], again["counts"]["updated"]) == (0, 2)
     assert {pairs[0]["lead"]["id"], pairs[0]["other"]["id"]} == set(ids)
     assert "other id at contact id" in pairs[0]["reasons"]
+
+
+async def leads_of(api: Client, import_id: str) -> list[str]:
+    rows = (await api.get(f"/v1/imports/{import_id}/rows?limit=200")).json["data"]
+    return [row["leadId"] for row in rows]
+
+
+@pytest.mark.parametrize("reached_by", ["Domain", "Company"])
+async def test_people_with_a_part_of_a_name_are_told_apart_and_each_is_found_again(
+    api: Client, reached_by: str
+) -> None:
+    place = f"{unique_tag()}.example"
+    lines = (
+        f"First name,{reached_by},Job title",
+        f"Anna,{place},CEO",
+        f"Anna,{place},Clerk",
+        f"Anna,{place},Clerk",
+    )
+    raw = "\n".join(lines).encode()
+
+    first, again, skipped = [
+        await import_file(api, raw, enrich=False, onDuplicate=choice)
+        for choice in ("update", "update", "skip")
+    ]
+    ids = await leads_of(api, first["id"])
+    pairs: list[Any] = []
+    with anyio.fail_after(20):
+        while len(pairs) < 3:
+            pairs = (await api.get(f"/v1/duplicates?leadId={ids[0]}")).json["data"]
+            pairs += (await api.get(f"/v1/duplicates?leadId={ids[1]}")).json["data"]
+            await REAL_TIME.sleep(0.05)
+
+    assert (first["counts"]["created"], first["counts"]["duplicate"]) == (3, 0)
+    assert (again["counts"]["created"], again["counts"]["updated"]) == (0, 3)
+    assert (skipped["counts"]["created"], skipped["counts"]["skipped"]) == (0, 3)
+    assert await leads_of(api, again["id"]) == ids
+    assert {lead for pair in pairs for lead in (pair["lead"]["id"], pair["other"]["id"])} == {*ids}
+
+
+async def test_each_of_many_behind_one_address_is_found_again(api: Client) -> None:
+    tag = unique_tag()
+    names: list[str] = []
+    for signs in itertools.product("bdfgklmnprst", "aeiou", "vwxz", "aiu", "dkst"):
+        name = f"{''.join(signs)} low"
+        if len(names) < MOST_BEARERS + 20 and all(people_differ(name, each) for each in names):
+            names.append(name)
+    lines = ["Name,Email", *(f"{name.title()},{tag}@gmail.com" for name in names)]
+    raw = "\n".join(lines).encode()
+
+    first = await import_file(api, raw, enrich=False)
+    again = await import_file(api, raw, enrich=False)
+    last = await import_file(api, f"{lines[0]}\n{lines[-1]}".encode(), enrich=False)
+
+    assert len(names) > MOST_BEARERS
+    assert first["counts"]["created"] == len(names)
+    assert (again["counts"]["created"], again["counts"]["updated"]) == (0, len(names))
+    assert await leads_of(api, again["id"]) == await leads_of(api, first["id"])
+    assert last["counts"]["updated"] == 1
 
 
 async def test_a_count_of_rows_joins_and_parts_nobody(api: Client) -> None:

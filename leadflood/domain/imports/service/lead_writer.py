@@ -172,7 +172,9 @@ class LeadWriter:
         if not plan.visibility.is_limited and plan.on_duplicate is OnDuplicate.UPDATE:
             return {}
         own_ids = self._ids.take(len(people))
-        matches = await Matcher().match(tx, list(zip(own_ids, people.values(), strict=True)))
+        matches = await Matcher().match(
+            tx, list(zip(own_ids, people.values(), strict=True)), _NamedByFile(import_id)
+        )
         known_ids = {lead_id for known, _ in matches for lead_id in known}
         states = await leads.find_states(tx, known_ids)
         imported = await row_table.find_imported_leads(tx, import_id, known_ids)

@@ -34,9 +34,13 @@ async def claim_keys(tx: Tx, claims: Mapping[IdentityKey, UUID]) -> dict[Identit
     if len(inserted) == len(ordered):
         return {}
     claimed = {IdentityKey(row["kind"], row["value"]) for row in inserted}
-    lost = [key for key in ordered if key not in claimed]
-    holders = await tx.fetch(SQL.find_holders, **_columns(lost))
-    return {IdentityKey(row["kind"], row["value"]): row["lead_id"] for row in holders}
+    return await find_holders(tx, [key for key in ordered if key not in claimed])
+
+
+async def find_holders(db: Reader, keys: Iterable[IdentityKey]) -> dict[IdentityKey, UUID]:
+    """Find the holders of keys; those that nobody holds are left out."""
+    rows = await db.fetch(SQL.find_holders, **_columns(list(keys)))
+    return {IdentityKey(row["kind"], row["value"]): row["lead_id"] for row in rows}
 
 
 async def assign_keys(tx: Tx, owners: Iterable[tuple[IdentityKey, UUID]]) -> None:

@@ -20,7 +20,7 @@ from leadflood.domain.leads.repository.value_rows import (
     decode_winners,
     list_history,
 )
-from leadflood.domain.leads.schemas.identity import IdentityKey
+from leadflood.domain.leads.schemas.identity import ROW, IdentityKey
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.schemas.profiles import LeadProfile, LeadView, MergedLead, ProfileValue
 from leadflood.engine.db.sql import load_queries
@@ -204,7 +204,9 @@ def _view(
         updated_at=lead.updated_at,
         values=decode_winners(winners),
         provenance=list_history(rows, winners),
-        keys=tuple(sorted([key for member in family for key in keys.get(member.id, ())])),
+        keys=tuple(
+            sorted([key for member in family for key in keys.get(member.id, ()) if key.kind != ROW])
+        ),
         merged=tuple([_merged(member) for member in family if member.merged_into is not None]),
     )
 

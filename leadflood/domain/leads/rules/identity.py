@@ -18,7 +18,14 @@ from leadflood.contracts.normalization.role_mailboxes import is_role_mailbox
 from leadflood.contracts.normalization.text import clean_text, name_key
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.name_match import is_whole
-from leadflood.domain.leads.schemas.identity import IDENTIFYING, MAX_KEY, IdentityKey
+from leadflood.domain.leads.schemas.identity import (
+    IDENTIFYING,
+    MAX_KEY,
+    NAMED,
+    ROW,
+    IdentityKey,
+    NewPerson,
+)
 
 LEAST_CONFIDENCE = 0.5
 """An address or a name somebody merely guessed must not merge two people."""
@@ -45,6 +52,14 @@ def external_key(source: str, external_id: str) -> IdentityKey:
     if len(value) > MAX_KEY:
         value = hashlib.sha256(value.encode()).hexdigest()
     return IdentityKey(f"external:{name_key(source)}", value)
+
+
+def row_key(person: NewPerson, number: int = 1) -> IdentityKey:
+    """Return the key of all that a row says; equal rows of a file are told apart by a number."""
+    said = sorted(f"{value.field.value}={value.value}" for value in person.values)
+    said += sorted(f"{system}:{value}" for system, value in person.external_ids)
+    digest = hashlib.blake2b("\n".join(said).encode(), digest_size=16)
+    return IdentityKey(ROW, f"{digest.hexdigest()}#{number}")
 
 
 def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
@@ -103,10 +118,11 @@ def _name_keys(texts: Texts) -> set[IdentityKey]:
     phones = [text for field in _PHONES for text in texts.get(field, ())]
     beside = [("name_phone", phone) for phone in phones if phone.startswith("+")]
     domains = _each(texts, FieldName.COMPANY_DOMAIN, company_domain)
-    if domains and is_whole(name_key(name)):
-        beside.append(("name_domain", domains[0]))
-    elif not domains and (company := company_key(texts.get(FieldName.COMPANY_NAME, [""])[0])):
-        beside.append(("name_company", company))
+    whole = NAMED if is_whole(name_key(name)) else "part_"
+    if domains:
+        beside.append((f"{whole}domain", domains[0]))
+    elif company := company_key(texts.get(FieldName.COMPANY_NAME, [""])[0]):
+        beside.append((f"{whole}company", company))
     return _named(name, beside)
 
 

@@ -3,7 +3,8 @@
 A strong key joins whoever bears it, unless their names are two people's. A weak key joins only
 where nothing tells its bearers apart: no strong key of one kind that differs, no names that
 differ, no person's word. As soon as two of its bearers are told apart, it joins nobody, but for
-those of whom nothing else is known.
+those of whom nothing else is known. A row that says exactly what one before said is of its lead,
+whoever else bears its keys.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from leadflood.contracts.normalization.names import whole_name
 from leadflood.contracts.normalization.text import name_key
 from leadflood.domain.leads.rules.name_match import best_names, organisations_differ, people_differ
 from leadflood.domain.leads.rules.union_find import UnionFind
-from leadflood.domain.leads.schemas.identity import IdentityKey
+from leadflood.domain.leads.schemas.identity import ROW, IdentityKey
 
 MOST_BEARERS = 100
 """Of a key that more leads bear, only so many are looked at."""
@@ -114,11 +115,14 @@ class IdentityGraph:
     def place(self, bearer: Bearer) -> None:
         """Add a bearer, and join it with those that it is."""
         self.add(bearer)
-        for key in sorted(bearer.keys, key=lambda key: (not key.is_strong, key)):
+        for key in sorted(bearer.keys, key=_order):
             current = self.find(bearer.id)
-            others = self._list_bearers(key, current)
+            others = self._list_bearers(key, current) if key.may_join else ()
             if not others:
                 continue
+            if key.kind == ROW:
+                self._join(current, others[0], key.kind)
+                return
             find = _match_strong if key.is_strong else _match_weak
             for other in find(current, others, key.kind):
                 self._join(self.find(bearer.id), other, key.kind)
@@ -152,6 +156,10 @@ class IdentityGraph:
         del self._bearers[first.id], self._bearers[second.id]
         self._bearers[whole.id] = whole
         self.joins.append(Join(first.id, second.id, kind))
+
+
+def _order(key: IdentityKey) -> tuple[bool, bool, IdentityKey]:
+    return (key.kind != ROW, not key.is_strong, key)
 
 
 def are_told_apart(left: Bearer, right: Bearer) -> bool:

@@ -34,8 +34,14 @@ IDENTIFYING = frozenset(
 
 MAX_KEY = 400
 
+ROW = "row"
+PARTS = frozenset({"part_domain", "part_company"})
 WEAK_KINDS = frozenset(
-    {"name_domain", "name_company", "name_phone", "name_mailbox", "mailbox", "organisation"}
+    {
+        *("name_domain", "name_company", "name_phone", "name_mailbox", "mailbox", "organisation"),
+        *PARTS,
+        ROW,
+    }
 )
 """The kinds of keys that two people, or two companies, may share.
 
@@ -43,6 +49,9 @@ WEAK_KINDS = frozenset(
   the company, the phone or the shared mailbox by which they are reached.
 - `mailbox`: an address that is a role's, or that was found by a name and proves no more than that.
 - `organisation`: a company's name beside its place, or its phone.
+- `part_domain`, `part_company`: a part of a name, such as a first name, beside them: it joins
+  nobody, and is what a person is asked about.
+- `row`: all that a row of a file says: the same row again is the same lead.
 """
 
 NAMED = "name_"
@@ -64,6 +73,11 @@ class IdentityKey(msgspec.Struct, frozen=True, order=True):
     def is_strong(self) -> bool:
         """Whether nobody else has it."""
         return self.kind not in WEAK_KINDS and not self.kind.startswith(NAMED)
+
+    @property
+    def may_join(self) -> bool:
+        """Whether it can make two records one by itself."""
+        return self.kind not in PARTS
 
 
 class LeadIdentity(msgspec.Struct, frozen=True, kw_only=True):

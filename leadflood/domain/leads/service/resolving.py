@@ -9,10 +9,16 @@ from anyio import to_thread
 
 from leadflood.domain.leads.repository.identity_keys import find_bearers, lock_bearers
 from leadflood.domain.leads.repository.leads import Merge, merge_leads
-from leadflood.domain.leads.rules.identity import external_key, identity_keys, names_in
+from leadflood.domain.leads.rules.identity import (
+    external_key,
+    identity_keys,
+    names_in,
+    row_key,
+)
 from leadflood.domain.leads.rules.identity_graph import Bearer, IdentityGraph, make_bearer
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson
-from leadflood.engine.db.tx import Reader, Tx
+from leadflood.domain.leads.service.row_keys import RowsOfFile, is_keyless, number_rows
+from leadflood.engine.db.tx import Tx
 
 MERGED_BY = "identity"
 MOST_ON_LOOP = 64
@@ -67,7 +73,7 @@ async def resolve(
 
     `lead_ids` are locked too: records may be of them.
     """
-    bearers = await lock_bearers(tx, keys, lead_ids)
+    bearers = await lock_bearers(tx, [key for key in keys if key.may_join], lead_ids)
     if len(bearers) + len(records) > MOST_ON_LOOP:
         return await to_thread.run_sync(_place, bearers, records)
     return _place(bearers, records)
@@ -92,15 +98,19 @@ class Matcher:
         self._members: set[UUID] = set()
 
     async def match(
-        self, db: Reader, people: Sequence[tuple[UUID, NewPerson]]
+        self, tx: Tx, people: Sequence[tuple[UUID, NewPerson]], file: RowsOfFile
     ) -> list[tuple[frozenset[UUID], UUID]]:
-        """Return for each person the known leads that they are, and the first who is the same.
+        """Return for each row the known leads that it names, and the first who is the same.
 
-        Each comes with an id of their own, in the order of their age.
+        Each comes with an id of its own, in the order of their age.
         """
         keys = {own_id: keys_of(person) for own_id, person in people}
+        keyless = {own_id: person for own_id, person in people if is_keyless(keys[own_id])}
+        row_keys = {own_id: row_key(person) for own_id, person in people}
+        row_keys |= await number_rows(tx, keyless, file) if keyless else {}
+        keys = {own_id: keys[own_id] | {key} for own_id, key in row_keys.items()}
         for bearer in await find_bearers(
-            db, {key for own_keys in keys.values() for key in own_keys}
+            tx, {key for own_keys in keys.values() for key in own_keys if key.may_join}
         ):
             self._known.add(bearer.id)
             self._members |= bearer.members

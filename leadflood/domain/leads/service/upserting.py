@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -20,6 +19,8 @@ from leadflood.domain.leads.repository.leads import (
     update_leads,
 )
 from leadflood.domain.leads.repository.list_columns import list_columns_of_new, refresh
+from leadflood.domain.leads.rules.identity import row_key
+from leadflood.domain.leads.rules.identity_graph import Bearer
 from leadflood.domain.leads.rules.list_columns import ListColumns
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
@@ -31,15 +32,9 @@ from leadflood.domain.leads.service.resolving import (
     merge_known,
     resolve,
 )
+from leadflood.domain.leads.service.row_keys import RowsOfFile, is_keyless, number_rows
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
-
-
-class RowsOfFile(Protocol):
-    """The file that people are rows of: those that it names again are leads merged by pointer."""
-
-    async def find_named(self, tx: Tx, lead_ids: Iterable[UUID], /) -> set[UUID]:
-        """Return which of these leads the file has named before."""
 
 
 class PreparedPerson(msgspec.Struct, frozen=True):
@@ -70,20 +65,26 @@ async def upsert(
 
     Two transactions that bring the same person make one lead: the second waits for the first. A
     person whose keys name two leads merges them. Of a deleted lead nothing is recorded. A person
-    whom a `file` names again is a lead of its own, merged into the one named before.
+    whom a `file` names again is a lead of its own, merged into the one named before; a row that
+    comes again is the lead that it was, also where its keys do not tell.
     """
     if not people:
         return ()
     batch = await to_thread.run_sync(_Batch, people, ids.take(len(people)))
+    if file is not None and (keyless := batch.find_keyless()):
+        batch.add_keys(await number_rows(tx, keyless, file))
     held_by = await claim_keys(tx, batch.claims)
     await add_companies(tx, batch.prepared, now)
-    resolution = await resolve(tx, batch.bearers, held_by)
+    row_keys = {} if file is None else batch.list_row_keys(held_by)
+    bearers = batch.list_bearers(row_keys)
+    resolution = await resolve(tx, bearers, {*held_by, *row_keys.values()})
     merged = await merge_known(tx, resolution, now)
     survivors = [resolution.find_known(own_id) for own_id in batch.own_ids]
     deleted = await find_deleted_ids(tx, [lead_id for lead_id in survivors if lead_id])
     named = None if file is None else await _find_named(tx, file, resolution, survivors)
     placements = _choose_placements(batch, resolution, survivors, named, {*merged, *deleted})
     new_keys = await _write_keys(tx, batch, held_by, placements, resolution)
+    await claim_keys(tx, _choose_row_keys(placements, row_keys))
     if new := batch.list_new(placements):
         await add_leads(tx, new, now)
     await merge_leads(tx, _list_row_merges(placements, resolution), MERGED_BY, now)
@@ -137,9 +138,45 @@ class _Batch:
             for person, own_id in zip(self.people, own_ids, strict=True)
         ]
         self.claims: dict[IdentityKey, UUID] = {}
+        self._shared: set[IdentityKey] = set()
         for prepared, own_id in zip(self.prepared, self.own_ids, strict=True):
             for key in prepared.keys:
+                if self.claims.setdefault(key, own_id) != own_id and key.may_join:
+                    self._shared.add(key)
+
+    def find_keyless(self) -> dict[UUID, NewPerson]:
+        """Return those whom no key tells."""
+        return {
+            own_id: person.person
+            for own_id, person in zip(self.own_ids, self.people, strict=True)
+            if is_keyless(person.values.keys)
+        }
+
+    def add_keys(self, keys: Mapping[UUID, IdentityKey]) -> None:
+        """Give people a key more."""
+        for index, own_id in enumerate(self.own_ids):
+            if key := keys.get(own_id):
+                prepared = self.prepared[index]
+                self.prepared[index] = msgspec.structs.replace(prepared, keys=(*prepared.keys, key))
+                self.bearers[index] = _with_key(self.bearers[index], key)
                 self.claims.setdefault(key, own_id)
+
+    def list_row_keys(self, held: Container[IdentityKey]) -> dict[UUID, IdentityKey]:
+        """Return the row's key of each who bears a key that others bear too."""
+        return {
+            own_id: row_key(person.person)
+            for own_id, person in zip(self.own_ids, self.people, strict=True)
+            if any(
+                key.may_join and (key in held or key in self._shared) for key in person.values.keys
+            )
+        }
+
+    def list_bearers(self, row_keys: Mapping[UUID, IdentityKey]) -> list[Bearer]:
+        """Return people as bearers of their keys, those of their rows among them."""
+        return [
+            _with_key(bearer, row_keys[bearer.id]) if bearer.id in row_keys else bearer
+            for bearer in self.bearers
+        ]
 
     def list_new(self, placements: Sequence[_Placement]) -> list[LeadRow]:
         """List the rows of new leads, as the first person of each has it."""
@@ -160,6 +197,21 @@ class _Batch:
             )
             for lead_id, (first, *others) in named.items()
         ]
+
+
+def _with_key(bearer: Bearer, key: IdentityKey) -> Bearer:
+    return msgspec.structs.replace(bearer, keys=bearer.keys | {key})
+
+
+def _choose_row_keys(
+    placements: Iterable[_Placement], row_keys: Mapping[UUID, IdentityKey]
+) -> dict[IdentityKey, UUID]:
+    """Choose the row's keys that are kept: of new leads that keys of others do not tell."""
+    kept: dict[IdentityKey, UUID] = {}
+    for placement in placements:
+        if placement.is_own and not placement.is_joined and placement.own_id in row_keys:
+            kept.setdefault(row_keys[placement.own_id], placement.own_id)
+    return kept
 
 
 def _choose_placements(

@@ -29,9 +29,10 @@ def test_a_person_is_known_by_address_profile_and_name_at_a_company() -> None:
     )
 
 
-def test_half_a_name_or_free_mail_tells_nobody() -> None:
-    assert kinds(first_name="Ann", company_domain="acme.de") == set()
-    assert kinds(full_name="Ann", company_domain="acme.de") == set()
+def test_half_a_name_or_free_mail_tells_nobody_by_itself() -> None:
+    assert kinds(first_name="Ann", company_domain="acme.de") == {"part_domain"}
+    assert kinds(first_name="Ann", company_name="Acme") == {"part_company"}
+    assert kinds(full_name="Ann", company_domain="acme.de") == {"part_domain"}
     assert kinds(full_name="Ann Lee", company_domain="gmail.com") == set()
     assert kinds(phone="+4930123456") == set()
     assert kinds(full_name="山田太郎", company_name="Acme") == {"name_company"}

@@ -90,6 +90,20 @@ def test_a_person_s_word_keeps_two_apart() -> None:
     assert len(groups(a_bearer(1, ND, apart=2), a_bearer(2, ND))) == 2
 
 
+def test_a_part_of_a_name_joins_nobody() -> None:
+    part = "part_domain:anna|big.example"
+
+    assert len(groups(a_bearer(1, part), a_bearer(2, part))) == 2
+
+
+def test_a_row_that_says_the_same_is_its_lead_s_whatever_its_other_keys_say() -> None:
+    anna = a_bearer(1, "email:s@b.example", "row:a#1", name="Anna Alpha")
+    others = [a_bearer(number, "email:s@b.example", name="X Y") for number in range(2, 300)]
+    again = a_bearer(500, "email:s@b.example", "row:a#1", name="Anna Alpha")
+
+    assert frozenset({1, 500}) in groups(*others, anna, again)
+
+
 def test_a_role_s_mailbox_joins_those_of_one_name_only() -> None:
     people = [
         a_bearer(1, "mailbox:info@s.example", "name_mailbox:anna|info@s.example", name="Anna A"),
