@@ -20,7 +20,7 @@ from leadflood.domain.leads.rules.union_find import UnionFind
 from leadflood.domain.leads.schemas.identity import ROW, IdentityKey
 
 MOST_BEARERS = 100
-"""Of a key that more leads bear, only so many are looked at."""
+"""Of a key that more leads bear, only so many are looked at beside its holder."""
 MOST_COMPARED = 12
 """A weak key that more leads bear is taken for shared without comparing each with each."""
 
@@ -138,7 +138,7 @@ class IdentityGraph:
 
     def _list_bearers(self, key: IdentityKey, current: Bearer) -> list[Bearer]:
         is_exact = key.is_strong or current.is_bare
-        most = MOST_BEARERS if is_exact else MOST_COMPARED
+        most = MOST_BEARERS + 1 if is_exact else MOST_COMPARED
         roots: dict[UUID, None] = {}
         for bearer_id in self._ids_by_key[key]:
             root = self._union.find_root(bearer_id)

@@ -162,12 +162,13 @@ class _Batch:
                 self.claims.setdefault(key, own_id)
 
     def list_row_keys(self, held: Container[IdentityKey]) -> dict[UUID, IdentityKey]:
-        """Return the row's key of each who bears a key that others bear too."""
+        """Return the row's key of each who bears no key that nobody else bears."""
         return {
             own_id: row_key(person.person)
             for own_id, person in zip(self.own_ids, self.people, strict=True)
-            if any(
-                key.may_join and (key in held or key in self._shared) for key in person.values.keys
+            if not is_keyless(person.values.keys)
+            and all(
+                key in held or key in self._shared or not key.may_join for key in person.values.keys
             )
         }
 
