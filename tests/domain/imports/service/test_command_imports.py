@@ -46,3 +46,27 @@ async def test_rows_that_name_one_person_start_one_lead(database: Database) -> N
         rest = await IMPORTS.import_rows(tx, new, file.rows[1:])
 
     assert (len(first), len(rest)) == (1, 1)
+
+
+async def test_rows_without_a_key_and_with_ids_are_found_again_chunk_by_chunk(
+    database: Database,
+) -> None:
+    lines = (
+        "Contact ID,First name,Last name,Company",
+        *(",Anna,,Equal",) * 3,
+        "A-17,Eva,Low,Equal",
+        "A-23,Eva,Low,Equal",
+    )
+    file = read_csv("\n".join(lines).encode())
+    leads = []
+
+    for chunk in (1, 2, 5):
+        new = NewImport(run_id=IDS.new(), icp_id=ICP, name="equal.csv")
+        async with database.transaction() as tx:
+            await IMPORTS.start_import(tx, new, file)
+            for start in range(0, len(file.rows), chunk):
+                await IMPORTS.import_rows(tx, new, file.rows[start : start + chunk])
+        leads.append(await IMPORTS.list_leads(database, new.run_id))
+
+    assert len(set(leads[0].values())) == len(lines) - 1
+    assert leads[0] == leads[1] == leads[2]
