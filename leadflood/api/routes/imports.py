@@ -29,6 +29,7 @@ from leadflood.engine.errors import (
     NotFound,
     PreconditionFailed,
     Throttled,
+    Transient,
 )
 
 CSV = "text/csv"
@@ -175,12 +176,16 @@ async def change_mapping(
     "/v1/imports/{importId}/preview",
     permission="leads:import",
     rate="heavy",
-    errors=(Invalid, NotFound, Conflict),
+    errors=(Invalid, NotFound, Conflict, Transient),
     idempotent=False,
     reason="it writes nothing",
 )
 async def preview_import(import_id: UUID, caller: Caller, services: Services) -> ImportPreview:
-    """Preview the outcome of each row; writes nothing."""
+    """Preview the outcome of each row, of the first 2,000; writes nothing.
+
+    It keeps others from these leads for 5 seconds at most, and tells what it has looked at by then
+    (`lookedAt`, `isSample`). While others write them it is refused: 503 `leads.import.busy`.
+    """
     return await services.import_previews.preview(import_id, importer_of(caller))
 
 

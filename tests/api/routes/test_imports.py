@@ -17,9 +17,10 @@ from anyio import create_task_group
 from leadflood.app import Node
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.imports import stage as stage_module
+from leadflood.domain.imports.repository import rows as row_table
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.table_file import open_table_file
-from leadflood.domain.imports.service import uploads as upload_module
+from leadflood.domain.imports.service import dry_run, uploads as upload_module
 from leadflood.domain.leads.rules.identity_graph import MOST_BEARERS
 from leadflood.domain.leads.rules.name_match import people_differ
 from leadflood.engine.bulkhead import Bulkhead
@@ -35,6 +36,7 @@ pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
 CSV = {"Content-Type": "text/csv"}
 MESSY = Path(__file__).parents[2] / "domain" / "imports" / "data" / "messy_leads"
 FINAL_STATES = {"completed", "failed", "undone"}
+LOCKED = Query("locked", "SELECT id FROM lead WHERE email = $1 FOR UPDATE", ("email",))
 HASHES = Query(
     "hashes",
     """
@@ -702,6 +704,69 @@ async def test_a_mapping_is_changed_only_from_its_current_version(api: Client) -
 
     assert (first.status, second.status) == (200, 412)
     assert first.headers["ETag"] != etag
+
+
+async def test_a_preview_gives_way_to_who_writes_the_same_leads(
+    api: Client, node_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = unique_tag()
+    raw = rows(f"known@{tag}.example,,,,,,")
+    await import_file(api, raw, enrich=False)
+    staged = await upload(api, rows(f"known@{tag}.example,,Ann,,,,"))
+    monkeypatch.setattr(dry_run, "PAUSE_SECONDS", 0.01)
+    path = f"/v1/imports/{staged['id']}/preview"
+
+    async with node_database.transaction() as tx:
+        await tx.fetch(LOCKED, email=f"known@{tag}.example")
+        busy = await api.post(path)
+
+    assert (busy.status, busy.problem["code"]) == (503, "leads.import.busy")
+    assert (await api.post(path)).status == 200
+    assert dry_run.LOCK_SECONDS < 1.0, "PostgreSQL looks for deadlocks after a second"
+
+
+async def test_a_preview_tells_what_it_has_looked_at_when_its_time_is_over(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = unique_tag()
+    staged = await upload(api, rows(*(f"p{n}@{tag}.example,,,,,," for n in range(3))))
+    monkeypatch.setattr(dry_run, "PART_ROWS", 1)
+    monkeypatch.setattr(dry_run, "HOLD_SECONDS", 0.5)
+    record, calls = row_table.record_results, []
+
+    async def record_slowly(*args: Any) -> None:
+        calls.append(args)
+        if len(calls) > 1:
+            await REAL_TIME.sleep(30)
+        await record(*args)
+
+    monkeypatch.setattr(row_table, "record_results", record_slowly)
+    preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+
+    assert (preview["lookedAt"], preview["isSample"], preview["counts"]["new"]) == (1, True, 1)
+    assert preview["warnings"] == [
+        "only the first 1 rows were looked at: the import reads them all"
+    ]
+
+
+async def test_previews_and_an_import_of_the_same_people_end_all(api: Client) -> None:
+    tag = unique_tag()
+    people = [f"p{n}@{tag}.example,,,,,," for n in range(300)]
+    staged = [await upload(api, rows(*order)) for order in (people, people[::-1], people[::-1])]
+    answers: list[int] = []
+
+    async def preview(import_id: str) -> None:
+        answers.append((await api.post(f"/v1/imports/{import_id}/preview")).status)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(preview, staged[0]["id"])
+        group.start_soon(preview, staged[1]["id"])
+        await api.ask("PUT", f"/v1/imports/{staged[2]['id']}/mapping", {"enrich": False})
+        await api.post(f"/v1/imports/{staged[2]['id']}/start")
+        completed = await wait_for_end(api, staged[2])
+
+    assert set(answers) <= {200, 503}
+    assert completed["counts"]["created"] == 300
 
 
 async def test_a_preview_shows_the_outcomes_and_writes_nothing(

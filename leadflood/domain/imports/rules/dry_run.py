@@ -20,6 +20,7 @@ from leadflood.domain.imports.schemas.views import (
 
 SHOWN_BAD_ROWS = 20
 SHOWN_ROWS = 10
+_SAMPLE = "only the first {:,} rows were looked at: the import reads them all"
 _OTHERS = (
     "a row whose person is a lead of somebody else is refused when the import runs: a preview does"
     " not tell which"
@@ -27,7 +28,10 @@ _OTHERS = (
 
 
 class DryRun:
-    """A dry run of one import: `add` its rows part by part, with what becomes of them."""
+    """A dry run of one import: `add` its rows part by part, with what becomes of them.
+
+    `row_count`: how many there were so far.
+    """
 
     def __init__(self, plan: ImportPlan) -> None:
         self._plan = plan
@@ -36,13 +40,13 @@ class DryRun:
         self._counts: Counter[RowState] = Counter()
         self._notes: tuple[NoteCount, ...] = ()
         self._named: set[object] = set()
-        self._row_count = 0
+        self.row_count = 0
         self._opted_out_count = 0
 
     def add(self, rows: Sequence[ImportRow | BadRow], results: Iterable[RowResult]) -> None:
         """Count what becomes of rows; `results` are those of the rows that can be used."""
         by_number = {result.number: result for result in results}
-        self._row_count += len(rows)
+        self.row_count += len(rows)
         self._opted_out_count += sum(map(says_no, rows))
         self._notes = count_notes(self._notes, [row for row in rows if isinstance(row, ImportRow)])
         for row in rows:
@@ -92,7 +96,7 @@ class DryRun:
     def summarize(self, view: ImportView, broken: Sequence[RowView]) -> ImportPreview:
         """Return the preview; `broken` are the rows whose syntax is broken in the file itself."""
         bad_count = self._counts[RowState.BAD] + view.counts.bad
-        row_count = self._row_count + view.counts.bad
+        row_count = self.row_count + view.counts.bad
         bad_rows = sorted([*self._bad_rows, *broken], key=lambda row: row.number)
         updated, skipped = self._counts[RowState.UPDATED], self._counts[RowState.SKIPPED]
         return ImportPreview(
@@ -112,8 +116,9 @@ class DryRun:
             sample=tuple(self._sample),
             notes=summarize_notes(self._notes, view.columns, self._plan.fields),
             warnings=(
+                *([_SAMPLE.format(row_count)] if row_count < view.row_count else []),
                 *([_OTHERS] if self._plan.visibility.is_limited else []),
                 *warn_of_unread(view.unread_consent_columns),
-                *warn_of_many(self._opted_out_count, self._row_count),
+                *warn_of_many(self._opted_out_count, self.row_count),
             ),
         )
