@@ -22,7 +22,7 @@ _LOST_DIGITS = re.compile(r"\d[.,]?\d*e\+?\d+", re.IGNORECASE)
 _ID = re.compile(r"(?=.*\d)[^\W_](?:\w|[-_/:#.+=]){0,99}|\{[0-9a-f-]{36}\}", re.IGNORECASE)
 _TELLING = re.compile(
     r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?"  # a UUID
-    r"|\d{6,}"
+    r"|\d{5,}"
     r"|[a-z]+(?:[-_/:#.][a-z]+)*[-_/:#.]?\d{3,}"  # K-1001
     r"|(?=.*[a-z])(?=(?:.*\d){2})[a-z0-9]{10,}"  # 5f0c1a2b3c4d
     r"|[a-z]{2,8}_[a-z0-9]{6,}",  # cus_9s6XKzkNRiz8i3

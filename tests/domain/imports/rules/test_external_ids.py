@@ -136,6 +136,7 @@ def test_ids_of_something_else_are_nobody_s(header: str) -> None:
         ("Id", ("0", "1", "2"), IdKind.COUNTED),
         ("Id", ("R1", "R2", "R3"), IdKind.COUNTED),
         ("Id", ("501", "502", "503"), IdKind.OTHER),
+        ("Id", ("10023", "10071", "10105"), IdKind.IDS),
         ("No", ("17", "23", "45"), IdKind.OTHER),
         ("Id", ("K-1001", "K-1002", "K-1003"), IdKind.IDS),
         ("Id", ("151203847301", "151203847377", "151203849921"), IdKind.IDS),
