@@ -37,7 +37,7 @@ from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.part_parser import PartParser
 from leadflood.domain.imports.service.undo import UndoReach, undo_rows
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
-from leadflood.domain.leads.service.upserting import PreparedPerson
+from leadflood.domain.leads.service.upsert_batch import PreparedPerson
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.clock import Clock

@@ -36,7 +36,8 @@ from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.domain.leads.service.resolving import Matcher
-from leadflood.domain.leads.service.upserting import PreparedPerson, prepare, upsert
+from leadflood.domain.leads.service.upsert_batch import PreparedPerson, prepare
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 

@@ -15,7 +15,7 @@ from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
 from leadflood.domain.imports.service.lead_writer import prepare_people
-from leadflood.domain.leads.service.upserting import PreparedPerson
+from leadflood.domain.leads.service.upsert_batch import PreparedPerson
 from leadflood.engine.clock import Clock
 
 MOST_AHEAD = 4

@@ -4,54 +4,26 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from anyio import to_thread
 
 from leadflood.domain.leads.repository.field_values import add_companies, insert_values
 from leadflood.domain.leads.repository.identity_keys import assign_keys, claim_keys, share_keys
 from leadflood.domain.leads.repository.lead_rows import find_deleted_ids
 from leadflood.domain.leads.repository.leads import (
-    LeadRow,
     LeadUpdate,
     Merge,
     add_leads,
     merge_leads,
     update_leads,
 )
-from leadflood.domain.leads.repository.list_columns import list_columns_of_new, refresh
-from leadflood.domain.leads.rules.identity import row_key
-from leadflood.domain.leads.rules.identity_graph import Bearer
-from leadflood.domain.leads.rules.list_columns import ListColumns
-from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
+from leadflood.domain.leads.repository.list_columns import refresh
+from leadflood.domain.leads.rules.prepared_values import PreparedValues
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
-from leadflood.domain.leads.service.resolving import (
-    MERGED_BY,
-    Resolution,
-    bearer_of,
-    keys_of,
-    merge_known,
-    resolve,
-)
-from leadflood.domain.leads.service.row_keys import RowsOfFile, is_keyless, number_rows
+from leadflood.domain.leads.service.resolving import MERGED_BY, Resolution, merge_known, resolve
+from leadflood.domain.leads.service.row_keys import RowsOfFile, number_rows
+from leadflood.domain.leads.service.upsert_batch import Batch, Placement, PreparedPerson
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
-
-
-class PreparedPerson(msgspec.Struct, frozen=True):
-    """A person whose values and keys are worked out.
-
-    `columns`: the list columns of a lead that has no values but these.
-    """
-
-    person: NewPerson
-    values: PreparedValues
-    columns: ListColumns
-
-
-def prepare(person: NewPerson) -> PreparedPerson:
-    """Work out the values and the keys of a person: a tenth of a millisecond."""
-    values = prepare_values(person.values, keys_of(person))
-    return PreparedPerson(person, values, list_columns_of_new((values,)))
 
 
 async def upsert(
@@ -70,7 +42,7 @@ async def upsert(
     """
     if not people:
         return ()
-    batch = await to_thread.run_sync(_Batch, people, ids.take(len(people)))
+    batch = await to_thread.run_sync(Batch, people, ids.take(len(people)))
     if file is not None and (keyless := batch.find_keyless()):
         batch.add_keys(await number_rows(tx, keyless, file))
     held_by = await claim_keys(tx, batch.claims)
@@ -101,111 +73,8 @@ async def upsert(
     return _results(placements, merged, deleted, new_keys)
 
 
-class _Placement(msgspec.Struct, frozen=True):
-    """Where a person's values go: to a lead that is there, or to one of their own.
-
-    `survivor_id` is who they are; it is another where their own lead is merged at once.
-    """
-
-    own_id: UUID
-    lead_id: UUID
-    survivor_id: UUID
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the person is a lead of their own."""
-        return self.lead_id == self.own_id
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether their own lead is merged at once."""
-        return self.lead_id != self.survivor_id
-
-
-class _Batch:
-    """People of one call, each with an id of their own; a key is claimed by the first."""
-
-    def __init__(
-        self, people: Sequence[NewPerson | PreparedPerson], own_ids: Sequence[UUID]
-    ) -> None:
-        self.people = [
-            prepare(person) if isinstance(person, NewPerson) else person for person in people
-        ]
-        self.prepared = [person.values for person in self.people]
-        self.own_ids = own_ids
-        self.bearers = [
-            bearer_of(person.person, person.values.keys, own_id)
-            for person, own_id in zip(self.people, own_ids, strict=True)
-        ]
-        self.claims: dict[IdentityKey, UUID] = {}
-        self._shared: set[IdentityKey] = set()
-        for prepared, own_id in zip(self.prepared, self.own_ids, strict=True):
-            for key in prepared.keys:
-                if self.claims.setdefault(key, own_id) != own_id and key.may_join:
-                    self._shared.add(key)
-
-    def find_keyless(self) -> dict[UUID, NewPerson]:
-        """Return those whom no key tells."""
-        return {
-            own_id: person.person
-            for own_id, person in zip(self.own_ids, self.people, strict=True)
-            if is_keyless(person.values.keys)
-        }
-
-    def add_keys(self, keys: Mapping[UUID, IdentityKey]) -> None:
-        """Give people a key more."""
-        for index, own_id in enumerate(self.own_ids):
-            if key := keys.get(own_id):
-                prepared = self.prepared[index]
-                self.prepared[index] = msgspec.structs.replace(prepared, keys=(*prepared.keys, key))
-                self.bearers[index] = _with_key(self.bearers[index], key)
-                self.claims.setdefault(key, own_id)
-
-    def list_row_keys(self, held: Container[IdentityKey]) -> dict[UUID, IdentityKey]:
-        """Return the row's key of each who bears no key that nobody else bears."""
-        return {
-            own_id: row_key(person.person)
-            for own_id, person in zip(self.own_ids, self.people, strict=True)
-            if not is_keyless(person.values.keys)
-            and all(
-                key in held or key in self._shared or not key.may_join for key in person.values.keys
-            )
-        }
-
-    def list_bearers(self, row_keys: Mapping[UUID, IdentityKey]) -> list[Bearer]:
-        """Return people as bearers of their keys, those of their rows among them."""
-        return [
-            _with_key(bearer, row_keys[bearer.id]) if bearer.id in row_keys else bearer
-            for bearer in self.bearers
-        ]
-
-    def list_new(self, placements: Sequence[_Placement]) -> list[LeadRow]:
-        """List the rows of new leads, as the first person of each has it."""
-        named: dict[UUID, list[PreparedPerson]] = {}
-        own_ids = set(self.own_ids)
-        for person, placement in zip(self.people, placements, strict=True):
-            if placement.lead_id in own_ids:
-                named.setdefault(placement.lead_id, []).append(person)
-        return [
-            LeadRow(
-                id=lead_id,
-                source=first.person.source,
-                status=first.person.status,
-                prepared=[first.values, *(person.values for person in others)],
-                owner=first.person.owner,
-                tags=first.person.tags,
-                columns=None if others else first.columns,
-            )
-            for lead_id, (first, *others) in named.items()
-        ]
-
-
-def _with_key(bearer: Bearer, key: IdentityKey) -> Bearer:
-    return msgspec.structs.replace(bearer, keys=bearer.keys | {key})
-
-
 def _choose_row_keys(
-    placements: Iterable[_Placement], row_keys: Mapping[UUID, IdentityKey]
+    placements: Iterable[Placement], row_keys: Mapping[UUID, IdentityKey]
 ) -> dict[IdentityKey, UUID]:
     """Choose the row's keys that are kept: of new leads that keys of others do not tell."""
     kept: dict[IdentityKey, UUID] = {}
@@ -216,12 +85,12 @@ def _choose_row_keys(
 
 
 def _choose_placements(
-    batch: _Batch,
+    batch: Batch,
     resolution: Resolution,
     survivors: Sequence[UUID | None],
     named: set[UUID] | None,
     whole: Container[UUID],
-) -> list[_Placement]:
+) -> list[Placement]:
     """Choose the lead of each person; `named` are those of their file so far, None: no file.
 
     Nobody points to `whole` leads: a deleted one stays as it is, and what made known leads one
@@ -235,7 +104,7 @@ def _choose_placements(
             is_again = survivor in named and survivor not in whole
             is_own |= survivor < own_id and (known is None or is_again)
             named.add(survivor)
-        placements.append(_Placement(own_id, own_id if is_own else survivor, survivor))
+        placements.append(Placement(own_id, own_id if is_own else survivor, survivor))
     return placements
 
 
@@ -254,7 +123,7 @@ async def _find_named(
     return {survivor for survivor, ids in members.items() if not named.isdisjoint(ids)}
 
 
-def _list_row_merges(placements: Sequence[_Placement], resolution: Resolution) -> list[Merge]:
+def _list_row_merges(placements: Sequence[Placement], resolution: Resolution) -> list[Merge]:
     return [
         Merge(placement.own_id, placement.survivor_id, resolution.reasons[placement.own_id])
         for placement in placements
@@ -264,9 +133,9 @@ def _list_row_merges(placements: Sequence[_Placement], resolution: Resolution) -
 
 async def _write_keys(
     tx: Tx,
-    batch: _Batch,
+    batch: Batch,
     held_by: Mapping[IdentityKey, UUID],
-    placements: Sequence[_Placement],
+    placements: Sequence[Placement],
     resolution: Resolution,
 ) -> dict[UUID, list[IdentityKey]]:
     """Hand claimed keys to the leads that people are; return those that known leads gained.
@@ -312,7 +181,7 @@ def _updates(
 
 
 def _results(
-    placements: Sequence[_Placement],
+    placements: Sequence[Placement],
     merged: Mapping[UUID, Sequence[UUID]],
     deleted: frozenset[UUID],
     new_keys: Mapping[UUID, Sequence[IdentityKey]],
