@@ -314,7 +314,9 @@ class MemorySender:
         return Arrival.SENT if message.reference in self.taken else Arrival.NOT_SENT
 
 
-def build_adapters(settings: object, gate: Gate, http: object, clock: Clock) -> dict[str, Any]:
+def build_adapters(
+    settings: object, gate: Gate, http: object, clock: Clock, _currency: str
+) -> dict[str, Any]:
     """Stand in for `catalog.build_adapters`: the same names, answered from memory."""
     del settings, http
     return {

@@ -103,7 +103,9 @@ class NodeLife:
         self.storage = storage
         self.engine, self.publisher = engine, engine.publisher
         self.gate, self.live_overrides = build_gateway(storage, engine, crash_point)
-        self.adapters = catalog.build_adapters(settings.providers, self.gate, http, clock)
+        self.adapters = catalog.build_adapters(
+            settings.providers, self.gate, http, clock, settings.budget.currency
+        )
         self.ports = catalog.group_by_port(
             self.adapters, catalog.list_missing_senders(settings.providers)
         )

@@ -6,6 +6,9 @@ import msgspec
 
 from leadflood.engine.net.calls import Window
 
+CURRENCY = "currency"
+"""What the installation's currency is called among a provider's extra settings."""
+
 
 class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A provider's card: facts of its documentation, with the date they were read.
@@ -42,7 +45,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         answer_days: How long an answer is used again.
         miss_days: How long a miss is believed.
         limits: Windows by limit name, in place of those of the card.
-        extra: The provider's own few settings.
+        extra: The provider's own few settings; with them, as `currency`, the installation's.
     """
 
     enabled: bool = True

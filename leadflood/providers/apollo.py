@@ -37,7 +37,7 @@ from leadflood.contracts.provider_client import (
     person_name,
     share_cost,
 )
-from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.provider_spec import CURRENCY, ProviderSettings, ProviderSpec
 from leadflood.contracts.text_cleaning import single_line
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
@@ -106,6 +106,8 @@ _WINDOWS: tuple[tuple[float, tuple[str, ...], tuple[str, ...]], ...] = (
     ),
 )
 
+_CURRENCY = "USD"
+"""Apollo states revenue in dollars."""
 _SEARCH = ProviderEndpoint("people.search", "search", "POST", "/mixed_people/api_search")
 # Single and bulk calls share operation and question, so that they share their answers.
 _MATCH = ProviderEndpoint("people.match", "enrichment", "POST", "/people/match", is_kept=True)
@@ -283,6 +285,7 @@ class Apollo:
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
         self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
         self._extra = settings.extra
+        self._currency = str(settings.extra.get(CURRENCY, _CURRENCY))
         self._countries_mean = str(settings.extra.get("countries_mean", "person"))
         if self._countries_mean not in _COUNTRY_OWNERS:
             raise Invalid.field(
@@ -417,7 +420,7 @@ class Apollo:
         _add_email(evidence, person)
         _add_work(evidence, person)
         if person.organization:
-            _add_company(evidence, person.organization)
+            _add_company(evidence, person.organization, self._currency)
         return evidence.person_answer(person.id)
 
 
@@ -562,7 +565,14 @@ def _add_work(evidence: Evidence, person: _Person) -> None:
     evidence.add(FieldName.COMPANY_NAME, company.name or current.organization_name, 0.9)
 
 
-def _add_company(evidence: Evidence, company: _Company) -> None:
+def _revenue(revenue: float | None, currency: str) -> int | str | None:
+    """Return what a company earns: a number where sums are dollars; else it says its currency."""
+    if not revenue:
+        return None
+    return int(revenue) if currency == _CURRENCY else f"{int(revenue)} {_CURRENCY}"
+
+
+def _add_company(evidence: Evidence, company: _Company, currency: str) -> None:
     size, revenue = company.estimated_num_employees, company.annual_revenue
     domain = domain_of(company.primary_domain or company.website_url or "")
     evidence.add(FieldName.COMPANY_DOMAIN, domain, 0.9)
@@ -571,5 +581,5 @@ def _add_company(evidence: Evidence, company: _Company) -> None:
     evidence.add(FieldName.COMPANY_COUNTRY, find_country(company.country or ""), 0.85)
     evidence.add(FieldName.COMPANY_TECHNOLOGIES, company.technology_names, 0.75)
     evidence.add(FieldName.COMPANY_FOUNDED, company.founded_year, 0.85)
-    evidence.add(FieldName.COMPANY_REVENUE, int(revenue) if revenue else None, 0.6)
+    evidence.add(FieldName.COMPANY_REVENUE, _revenue(revenue, currency), 0.6)
     evidence.add(FieldName.COMPANY_LINKEDIN_URL, web_url(company.linkedin_url or ""), 0.9)

@@ -12,7 +12,7 @@ from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.ports.text import TextWriter
-from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.provider_spec import CURRENCY, ProviderSettings, ProviderSpec
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import Clock
 from leadflood.engine.net.calls import Gate, Http
@@ -114,14 +114,18 @@ def list_unpriced(settings: Mapping[str, ProviderSettings]) -> list[str]:
 
 
 def build_adapters(
-    settings: Mapping[str, ProviderSettings], gate: Gate, http: Http, clock: Clock
+    settings: Mapping[str, ProviderSettings], gate: Gate, http: Http, clock: Clock, currency: str
 ) -> dict[str, Any]:
-    """Build the providers that are configured."""
+    """Build the providers that are configured; `currency`: the one in which sums are numbers."""
     return {
-        name: entry.build(settings[name], gate, http, clock)
+        name: entry.build(_with_currency(settings[name], currency), gate, http, clock)
         for name, entry in CATALOG.items()
         if is_configured(name, settings)
     }
+
+
+def _with_currency(settings: ProviderSettings, currency: str) -> ProviderSettings:
+    return msgspec.structs.replace(settings, extra={**settings.extra, CURRENCY: currency})
 
 
 def group_by_port(adapters: Mapping[str, Any], missing_senders: Mapping[Channel, str]) -> Ports:

@@ -21,6 +21,7 @@ from leadflood.contracts.values import FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured
 from leadflood.engine.net.calls import Http, LimitHint, Reply
+from leadflood.providers import catalog
 from leadflood.providers.apollo import Apollo
 
 from tests.support.conformance import SUBJECT, Samples
@@ -492,3 +493,17 @@ async def test_a_server_error_is_down_with_its_retry_after(make: Make) -> None:
             await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
     assert caught.value.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(("currency", "revenue"), [("USD", 38_000_000), ("EUR", "38000000 USD")])
+async def test_revenue_is_a_number_in_our_currency_alone(
+    gate: DirectGate, http: Http, clock: ManualClock, currency: str, revenue: object
+) -> None:
+    async with playing(sample("apollo.people_match.success.json")) as tape:
+        subject = a_subject(provider_ids={"apollo": MIRA}, first_name="Mira")
+        settings = {name: ProviderSettings() for name in catalog.CATALOG}
+        settings["apollo"] = ProviderSettings(base_url=tape.url, api_key="key-1")
+        adapters = catalog.build_adapters(settings, gate, http, clock, currency)
+        result = await adapters["apollo"].enrich(subject)
+
+    assert by_field(result.values)[FieldName.COMPANY_REVENUE] == revenue
