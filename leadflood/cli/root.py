@@ -7,6 +7,7 @@ import typer
 from leadflood.cli import (
     dead_letters,
     duplicates,
+    mappings,
     messages,
     migrate,
     opt_ins,
@@ -54,6 +55,7 @@ app.add_typer(sending.app, name="sending")
 app.add_typer(messages.app, name="messages")
 app.add_typer(suppressions.app, name="suppress")
 app.add_typer(duplicates.app, name="duplicates")
+app.add_typer(mappings.app, name="mappings")
 app.add_typer(opt_ins.app, name="opt-ins")
 app.add_typer(templates.app, name="templates")
 app.add_typer(users.app, name="users")

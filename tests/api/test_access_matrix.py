@@ -167,6 +167,7 @@ ROUTES: dict[str, str] = {
     "GET /v1/imports/{importId}/rows": "leads:import",
     "GET /v1/imports/{importId}/bad-rows.csv": "leads:import",
     "POST /v1/imports/{importId}/undo": "leads:import",
+    "PUT /v1/import-mappings/{mappingId}": "leads:import",
     "POST /v1/imports/{importId}/suppressions/lift": "suppressions:lift",
     "POST /v1/discovery/runs": "discovery:write",
     "GET /v1/discovery/runs": "discovery:read",
@@ -285,6 +286,11 @@ FIELDS: dict[str, dict[str, str]] = {
         "onDuplicate": "update needs leads:write",
         "sends": SENDS,
         "capMicros": RUN_CAP,
+    },
+    "PUT /v1/import-mappings/{mappingId}": {
+        "mapping.onDuplicate": "update needs leads:write",
+        "mapping.sends": SENDS,
+        "mapping.capMicros": RUN_CAP,
     },
 }
 """What fields of a request, or some of their values, need beside the route's permission."""

@@ -5,12 +5,16 @@ from http import HTTPStatus
 from uuid import UUID
 
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import delete, get, post
+from leadflood.api.http.routing import delete, get, post, put
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.routes.imports import importer_of
 from leadflood.api.services import Services
-from leadflood.domain.imports.schemas.saved_mappings import NewSavedMapping, SavedMapping
-from leadflood.engine.errors import Conflict, NotFound
+from leadflood.domain.imports.schemas.saved_mappings import (
+    NewSavedMapping,
+    SavedMapping,
+    SavedMappingInput,
+)
+from leadflood.engine.errors import Conflict, Invalid, NotFound
 
 
 @get("/v1/import-mappings", permission="leads:import")
@@ -33,6 +37,21 @@ async def save_mapping(
     An upload with the same headers, in any order, shows it as `savedMapping`.
     """
     return await services.saved_mappings.save(uow.tx, body, importer_of(caller))
+
+
+@put(
+    "/v1/import-mappings/{mappingId}",
+    permission="leads:import",
+    errors=(Invalid, NotFound, Conflict),
+)
+async def change_saved_mapping(
+    mapping_id: UUID, body: SavedMappingInput, caller: Caller, services: Services, uow: UnitOfWork
+) -> SavedMapping:
+    """Change the name of a saved mapping and how files with its headers are read.
+
+    What was imported by it stays.
+    """
+    return await services.saved_mappings.replace(uow.tx, mapping_id, body, importer_of(caller))
 
 
 @delete("/v1/import-mappings/{mappingId}", permission="leads:import", errors=(NotFound,))

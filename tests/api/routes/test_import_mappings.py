@@ -95,3 +95,24 @@ async def test_mappings_of_who_sees_their_own_leads_are_theirs(api: Client) -> N
     assert (await bob.get("/v1/import-mappings")).json == []
     assert refused.status == 404
     assert [each["id"] for each in (await ann.get("/v1/import-mappings")).json] == [mapping["id"]]
+
+
+async def test_a_saved_mapping_is_changed_and_has_to_fit_its_headers(api: Client) -> None:
+    header, name, other = f"Wer {uuid4().hex}", uuid4().hex, uuid4().hex
+    mapping = await saved(api, header, name)
+    await saved(api, "Who", other)
+    path = f"/v1/import-mappings/{mapping['id']}"
+    columns = {"Email": "email", header: "company_name"}
+
+    unfit = await api.ask("PUT", path, {"name": name, "mapping": {"columns": {"Mail": "email"}}})
+    taken = await api.ask("PUT", path, {"name": other, "mapping": {"columns": columns}})
+    changed = await api.ask("PUT", path, {"name": f"{name}2", "mapping": {"columns": columns}})
+    staged = await upload(api, f"{header},Email\nAcme,{uuid4().hex}@a.com\n")
+    unknown = await api.ask("PUT", f"/v1/import-mappings/{uuid4()}", {"name": "x", "mapping": {}})
+
+    assert (unfit.status, unfit.problem["code"]) == (422, "leads.import.mapping")
+    assert (taken.status, taken.problem["code"]) == (409, "imports.mapping.name_taken")
+    assert (changed.status, changed.json["name"]) == (200, f"{name}2")
+    assert staged["savedMapping"]["mapping"]["columns"][header] == "company_name"
+    assert staged["savedMapping"]["id"] == mapping["id"]
+    assert unknown.status == 404

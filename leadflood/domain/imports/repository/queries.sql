@@ -359,8 +359,8 @@ DELETE FROM import_row WHERE run_id = ANY(:ids::uuid[]);
 -- Files that nobody started.
 DELETE FROM import WHERE run_id = ANY(:ids::uuid[]);
 
--- name: record_saved_mapping
--- How a source's files are read; an owner has one of a name.
+-- fragment: insert_saved_mapping
+-- How a source's files are read.
 INSERT INTO import_mapping (
     id, owner, name, fingerprint, headers, mapping, made_by, updated_at
 )
@@ -368,9 +368,25 @@ VALUES (
     :id::uuid, :owner::text, :name::text, :fingerprint::bytea, :headers::text[], :mapping::text,
     :made_by::text, :now::timestamptz
 )
+
+-- name: record_saved_mapping
+-- How a source's files are read; an owner has one of a name.
+{insert_saved_mapping}
 ON CONFLICT (owner, name) DO UPDATE SET
     fingerprint = excluded.fingerprint, headers = excluded.headers, mapping = excluded.mapping,
     made_by = excluded.made_by, updated_at = excluded.updated_at
+RETURNING id;
+
+-- name: take_saved_mapping
+-- Take a mapping out, to put it back changed: another may get its new name at the same moment.
+DELETE FROM import_mapping
+WHERE id = :id::uuid AND (:owner::text IS NULL OR owner = :owner::text)
+RETURNING id, owner, name, headers, mapping, made_by, updated_at, fingerprint;
+
+-- name: put_saved_mapping
+-- Put a mapping back, unless its owner has another of that name.
+{insert_saved_mapping}
+ON CONFLICT (owner, name) DO NOTHING
 RETURNING id;
 
 -- name: count_saved_mappings

@@ -20,17 +20,21 @@ _decode_mapping = msgspec.json.Decoder(ImportMapping).decode
 async def record(tx: Tx, saved: SavedMapping, fingerprint: bytes, now: datetime) -> UUID:
     """Record a mapping under its name; one of the same owner and name is replaced."""
     saved_id: UUID = await tx.fetch_value(
-        SQL.record_saved_mapping,
-        id=saved.id,
-        owner=saved.owner,
-        name=saved.name,
-        fingerprint=fingerprint,
-        headers=list(saved.headers),
-        mapping=_encode(saved.mapping).decode(),
-        made_by=saved.made_by,
-        now=now,
+        SQL.record_saved_mapping, **_columns(saved, fingerprint, now)
     )
     return saved_id
+
+
+async def take(tx: Tx, saved_id: UUID, visibility: Visibility) -> tuple[SavedMapping, bytes] | None:
+    """Take one out, with its fingerprint, to put it back changed; None: it is not there."""
+    row = await tx.fetch_one(SQL.take_saved_mapping, id=saved_id, owner=visibility.owner)
+    return None if row is None else (_saved(row), row["fingerprint"])
+
+
+async def put(tx: Tx, saved: SavedMapping, fingerprint: bytes, now: datetime) -> bool:
+    """Put one back; return False where its owner has another of that name."""
+    columns = _columns(saved, fingerprint, now)
+    return await tx.fetch_value(SQL.put_saved_mapping, **columns) is not None
 
 
 async def count(db: Reader, owner: str | None) -> int:
@@ -55,6 +59,19 @@ async def find_by_headers(
 async def delete(tx: Tx, saved_id: UUID, visibility: Visibility) -> bool:
     """Delete one; return whether it was there."""
     return await tx.execute(SQL.delete_saved_mapping, id=saved_id, owner=visibility.owner) > 0
+
+
+def _columns(saved: SavedMapping, fingerprint: bytes, now: datetime) -> dict[str, object]:
+    return {
+        "id": saved.id,
+        "owner": saved.owner,
+        "name": saved.name,
+        "fingerprint": fingerprint,
+        "headers": list(saved.headers),
+        "mapping": _encode(saved.mapping).decode(),
+        "made_by": saved.made_by,
+        "now": now,
+    }
 
 
 def _saved(row: Row) -> SavedMapping:

@@ -74,6 +74,17 @@ def describe_columns(file: CsvFile) -> FileColumns:
     )
 
 
+def columns_of_headers(headers: Sequence[str]) -> tuple[Column, ...]:
+    """Return columns of which only the headers are known."""
+    names = name_columns(headers)
+    return tuple(
+        Column(name=name, header=header, guess=column.field, rank=column.rank)
+        for name, header, column in zip(
+            names, headers, read_columns(headers, names, ()), strict=True
+        )
+    )
+
+
 def name_columns(headers: Sequence[str]) -> list[str]:
     """Return unique names of columns: their headers where these are unique."""
     counts: dict[str, int] = {}

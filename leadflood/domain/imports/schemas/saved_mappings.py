@@ -18,6 +18,15 @@ class NewSavedMapping(
     import_id: UUID
 
 
+class SavedMappingInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """A saved mapping as somebody changes it: its name, and how files with its headers are read."""
+
+    name: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*\S[^\x00]*$")]
+    mapping: ImportMapping
+
+
 class SavedMapping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A mapping that is kept.
 

@@ -7,9 +7,15 @@ import msgspec
 
 from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.imports.repository import saved_mappings
+from leadflood.domain.imports.rules.file_columns import columns_of_headers
 from leadflood.domain.imports.rules.fingerprints import fingerprint_of
+from leadflood.domain.imports.rules.mapping_check import check_mapping
 from leadflood.domain.imports.schemas.mappings import Importer
-from leadflood.domain.imports.schemas.saved_mappings import NewSavedMapping, SavedMapping
+from leadflood.domain.imports.schemas.saved_mappings import (
+    NewSavedMapping,
+    SavedMapping,
+    SavedMappingInput,
+)
 from leadflood.domain.imports.service.lookup import get_import
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -61,9 +67,39 @@ class SavedMappings:
         )
         return msgspec.structs.replace(saved, id=saved_id)
 
+    async def replace(
+        self, tx: Tx, saved_id: UUID, changed: SavedMappingInput, importer: Importer
+    ) -> SavedMapping:
+        """Change the name and the mapping of one; its headers stay.
+
+        Raises: NotFound; Invalid where the mapping does not fit its headers; Conflict where
+        another has the name.
+        """
+        taken = await saved_mappings.take(tx, saved_id, importer.visibility)
+        if taken is None:
+            raise _not_found(saved_id)
+        saved, fingerprint = taken
+        check_mapping(columns_of_headers(saved.headers), changed.mapping, importer)
+        now = self._clock.now()
+        saved = msgspec.structs.replace(
+            saved,
+            name=changed.name.strip(),
+            mapping=importer.complete(changed.mapping),
+            made_by=importer.by,
+            updated_at=now,
+        )
+        if not await saved_mappings.put(tx, saved, fingerprint, now):
+            raise Conflict(
+                f"there is another saved mapping {saved.name!r}: choose another name",
+                code="imports.mapping.name_taken",
+            )
+        return saved
+
     async def delete(self, tx: Tx, saved_id: UUID, visibility: Visibility) -> None:
         """Delete a mapping; what was imported by it stays. Raises: NotFound."""
         if not await saved_mappings.delete(tx, saved_id, visibility):
-            raise NotFound(
-                f"there is no saved mapping {saved_id}", code="imports.mapping.not_found"
-            )
+            raise _not_found(saved_id)
+
+
+def _not_found(saved_id: UUID) -> NotFound:
+    return NotFound(f"there is no saved mapping {saved_id}", code="imports.mapping.not_found")

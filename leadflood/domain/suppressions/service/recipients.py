@@ -78,17 +78,13 @@ class Recipients:
         """
         people = [_without_dead_address(person) for person in people]
         stopped = await self.find_stopped(db, people)
+        unmailable = frozenset(lead_id for lead_id, of in stopped.items() if Channel.EMAIL in of)
         phones = {
             person.lead_id: person.address(Channel.WHATSAPP)
             for person in people
-            if Channel.WHATSAPP not in stopped.get(person.lead_id, frozenset())
+            if person.lead_id in unmailable and Channel.WHATSAPP not in stopped[person.lead_id]
         }
-        reachable = await self.find_opted_in(db, Channel.WHATSAPP, phones)
-        return frozenset(
-            lead_id
-            for lead_id, channels in stopped.items()
-            if Channel.EMAIL in channels and lead_id not in reachable
-        )
+        return unmailable - await self.find_opted_in(db, Channel.WHATSAPP, phones)
 
     def _list_stopping_of(
         self, person: LeadProfile, channel: Channel, readers: Iterable[UUID]
