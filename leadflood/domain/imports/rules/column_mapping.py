@@ -14,7 +14,12 @@ from leadflood.domain.imports.rules.column_words import (
 )
 from leadflood.domain.imports.rules.consent import guess_by_header
 from leadflood.domain.imports.rules.consent_cells import are_verdicts
-from leadflood.domain.imports.rules.consent_columns import guess_status_field, touches_consent
+from leadflood.domain.imports.rules.consent_columns import (
+    guess_status_field,
+    is_no_answer,
+    touches_consent,
+)
+from leadflood.domain.imports.rules.consent_parts import read_parts
 from leadflood.domain.imports.rules.external_ids import IdKind, kind_of_ids
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import CellKind
@@ -72,6 +77,7 @@ _NO_ID_OF_ROWS = {
     IdKind.COUNTED: "is not read, for it only counts the rows (1, 2, 3 …)",
     IdKind.SHARED: "is not read, for several rows have the same",
 }
+_NO_ANSWERS = frozenset(_NO_IDS - {CellKind.DATE} | {CellKind.PHONE})
 _PERSONAL = frozenset({CellKind.EMAIL, CellKind.PROFILE, CellKind.PHONE, CellKind.NAME})
 
 
@@ -82,6 +88,7 @@ class ReadColumn(msgspec.Struct, frozen=True, kw_only=True):
     - `rank`: of two columns for one field the lower is read first.
     - `kind`: what its cells look like.
     - `is_known`: whether its header is known, also as nobody's field.
+    - `speaks_of_consent`: whether its header does, or may.
     - `warning`: what was decided and may be wrong.
     """
 
@@ -89,6 +96,7 @@ class ReadColumn(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 0
     kind: CellKind | None = None
     is_known: bool = True
+    speaks_of_consent: bool = False
     warning: str | None = None
 
 
@@ -173,9 +181,13 @@ def _read_header(header: str, name: str, cells: Sequence[str]) -> ReadColumn:
     What speaks of consent is that, or nothing: it is never read by its cells as anything else.
     """
     kind = kind_of_column(cells)
-    if touches_consent(header):
-        return ReadColumn(field=guess_by_header(header, cells), kind=kind)
     meaning = find_meaning(header)
+    if touches_consent(header) or _may_speak(header, meaning, kind):
+        return ReadColumn(
+            field=guess_by_header(header, cells),
+            kind=kind,
+            speaks_of_consent=not is_no_answer(header),
+        )
     if meaning is None or meaning.field is None:
         status = guess_status_field(header)
         if are_verdicts(cells) and (status is None or header_key(header) == "status"):
@@ -187,6 +199,15 @@ def _read_header(header: str, name: str, cells: Sequence[str]) -> ReadColumn:
     if kind is CellKind.SALUTATION:
         return msgspec.structs.replace(column, field=None)
     return _weigh(name, column, cells) or column
+
+
+def _may_speak(header: str, meaning: HeaderMeaning | None, kind: CellKind | None) -> bool:
+    """Whether a header that no list has may speak of consent, by the words in it.
+
+    Not where it is the header of a value, nor over cells that are no answers.
+    """
+    is_value = meaning is not None and (meaning.field is not None or guess_status_field(header))
+    return not is_value and kind not in _NO_ANSWERS and read_parts(header) is not None
 
 
 def _read_ids(

@@ -16,6 +16,7 @@ from leadflood.contracts.normalization.consent_words import (
     words_of,
 )
 from leadflood.contracts.values import OptOutChannel
+from leadflood.domain.imports.rules.consent_parts import Meaning, is_foreign_consent, read_parts
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 
 _HEADERS = TABLES["headers"]
@@ -93,7 +94,7 @@ def channels_of_cell(folded: str) -> frozenset[OptOutChannel] | None:
 def guess_consent_field(header: str) -> ColumnField | None:
     """Return what a header says of consent; None: nothing, or nothing clear."""
     folded = fold_word(header)
-    if _is_no_answer(folded) or _BOTH.search(folded):
+    if is_no_answer(header) or _BOTH.search(folded):
         return None
     if _OPT_OUT.stands_in(folded):
         return ColumnField.OPT_OUT
@@ -102,7 +103,19 @@ def guess_consent_field(header: str) -> ColumnField | None:
         return ColumnField.OPT_IN_AT
     if is_opt_in and _OPT_IN_WORDING.stands_in(folded):
         return ColumnField.OPT_IN_WORDING
-    return ColumnField.OPT_IN if is_opt_in else None
+    return ColumnField.OPT_IN if is_opt_in else _guess_by_parts(header, folded)
+
+
+def _guess_by_parts(header: str, folded: str) -> ColumnField | None:
+    if _UNCLEAR.stands_in(folded):
+        return None
+    match read_parts(header):
+        case Meaning.OPT_OUT:
+            return ColumnField.OPT_OUT
+        case Meaning.OPT_IN:
+            return ColumnField.OPT_IN
+        case _:
+            return None
 
 
 def guess_status_field(header: str) -> ColumnField | None:
@@ -117,7 +130,7 @@ def guess_status_field(header: str) -> ColumnField | None:
 
 def speaks_of_consent(header: str) -> bool:
     """Whether a header asks for an answer about consent, be it clear or not."""
-    return touches_consent(header) and not _is_no_answer(fold_word(header))
+    return touches_consent(header) and not is_no_answer(header)
 
 
 def touches_consent(header: str) -> bool:
@@ -127,8 +140,9 @@ def touches_consent(header: str) -> bool:
     return any(each.stands_in(folded) for each in phrases) or bool(_BOTH.search(folded))
 
 
-def _is_no_answer(folded: str) -> bool:
-    """Whether a header speaks of channels only that nobody is written to by, or of no answer."""
-    if _NO_ANSWER.stands_in(folded):
+def is_no_answer(header: str) -> bool:
+    """Whether a header speaks of nothing that a letter is: a fax, a photo; or of no answer."""
+    folded = fold_word(header)
+    if _NO_ANSWER.stands_in(folded) or is_foreign_consent(header):
         return True
     return {_CHANNELS[word] for word in _CHANNEL_WORDS.list_in(folded)} == {_FOREIGN}

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 
 from leadflood.domain.imports.rules.column_mapping import read_columns, warn_of_columns
-from leadflood.domain.imports.rules.consent_columns import speaks_of_consent
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.own_export import (
     is_own_export,
@@ -53,7 +52,7 @@ def describe_columns(file: CsvFile) -> FileColumns:
             samples=_samples(sample, index),
             looks_like=column.kind,
             rank=column.rank,
-            speaks_of_consent=speaks_of_consent(header),
+            speaks_of_consent=column.speaks_of_consent,
         )
         for index, (name, header, field, column) in enumerate(
             zip(names, file.headers, fields, read, strict=True)
