@@ -19,7 +19,7 @@ from leadflood.domain.imports.rules.consent_columns import (
     is_no_answer,
     touches_consent,
 )
-from leadflood.domain.imports.rules.consent_parts import read_parts
+from leadflood.domain.imports.rules.consent_parts import asks_for_answer, read_parts
 from leadflood.domain.imports.rules.external_ids import IdKind, kind_of_ids
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import CellKind
@@ -207,7 +207,9 @@ def _may_speak(header: str, meaning: HeaderMeaning | None, kind: CellKind | None
     Not where it is the header of a value, nor over cells that are no answers.
     """
     is_value = meaning is not None and (meaning.field is not None or guess_status_field(header))
-    return not is_value and kind not in _NO_ANSWERS and read_parts(header) is not None
+    if kind in _NO_ANSWERS:
+        return False
+    return asks_for_answer(header) or (not is_value and read_parts(header) is not None)
 
 
 def _read_ids(

@@ -104,6 +104,11 @@ def find_meaning(header: str) -> HeaderMeaning | None:
     return None
 
 
+def is_of_other(header: str) -> bool:
+    """Whether a column is about somebody beside the row's person: its owner, a manager."""
+    return header_key(header) in _OTHERS or not _OTHERS.isdisjoint(header_tokens(header))
+
+
 def find_system(header: str) -> str | None:
     """Find the system that a header names: `HubSpot Contact ID` is of hubspot."""
     tokens = (*header_tokens(header.lower()), *header_tokens(header))

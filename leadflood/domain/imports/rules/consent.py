@@ -3,7 +3,8 @@
 A cell that is not understood is a no, with a note: never a yes.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -15,9 +16,11 @@ from leadflood.domain.imports.rules.consent_cells import (
     CellReading,
     is_refusal,
     mentions_refusal,
+    names_the_gone,
     rate_status,
     read_consent_cell,
     read_moment,
+    refuses_beside,
 )
 from leadflood.domain.imports.rules.consent_columns import (
     ConsentColumn,
@@ -40,6 +43,18 @@ _READ = frozenset(
 _STATUSES = _READ - {ColumnField.OPT_OUT, ColumnField.OPT_IN}
 _UNDERSTOOD_SHARE = 0.6
 """So many of the first cells have to be understood before a header is believed."""
+_NAMED = frozenset(
+    {
+        ColumnField.FULL_NAME,
+        ColumnField.FIRST_NAME,
+        ColumnField.LAST_NAME,
+        ColumnField.EMAIL,
+        ColumnField.PHONE,
+        ColumnField.MOBILE_PHONE,
+    }
+)
+"""In cells of these a phrase that is a no is one, wherever it stands."""
+_PARTED = re.compile(r"[\s()\[\]{}<>|;\uff08\uff09\u3010\u3011]")
 _ALL = frozenset({OptOutChannel.ALL})
 _EMAIL = frozenset({OptOutChannel.EMAIL})
 _MAX_EVIDENCE = 120
@@ -76,6 +91,7 @@ class ConsentReader:
             for index, (header, field) in pairs
             if field is not None and field not in _READ
         )
+        self._named = {index for index, (_, field) in pairs if field in _NAMED}
         self._at = [index for index, field in enumerate(fields) if field is ColumnField.OPT_IN_AT]
         self._wording = [
             index for index, field in enumerate(fields) if field is ColumnField.OPT_IN_WORDING
@@ -87,7 +103,7 @@ class ConsentReader:
     def read(self, cells: Sequence[str]) -> RowConsent:
         """Read a row; defaults stand for what its empty cells say."""
         refused = dict(self._refusals(cells))
-        statements = list(refused.values())
+        statements = [*refused.values(), *self._refusals_beside(cells, refused)]
         notes: list[str] = []
         rated = None
         for column, text in self._filled(cells):
@@ -145,6 +161,18 @@ class ConsentReader:
             text = _cell(cells, index)
             if text and is_refusal(text):
                 yield index, Statement(evidence=_evidence(header, text))
+
+    def _refusals_beside(
+        self, cells: Sequence[str], refused: Container[int]
+    ) -> Iterator[Statement]:
+        """Yield what stands beside a value in its cell: `ada@x.com (unsubscribed)`."""
+        for index, header in self._others:
+            text = _cell(cells, index)
+            if index in refused or not _PARTED.search(text):
+                continue
+            is_named = index in self._named and (mentions_refusal(text) or names_the_gone(text))
+            if is_named or refuses_beside(text):
+                yield Statement(evidence=_evidence(header, text))
 
     def _agreement(
         self,
@@ -248,5 +276,6 @@ def is_clear(field: ColumnField, text: str) -> bool:
 
 
 def says_no(row: ImportRow | BadRow) -> bool:
-    """Whether a row says no to anything."""
-    return any(not statement.agrees for statement in row.consent)
+    """Whether a row says no to anything, and somebody is named by it."""
+    is_anybody = isinstance(row, ImportRow) or bool(row.addresses)
+    return is_anybody and any(not statement.agrees for statement in row.consent)

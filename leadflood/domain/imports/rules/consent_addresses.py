@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.phones import callable_number
 from leadflood.contracts.values import Channel, FieldName
+from leadflood.domain.imports.rules.cell_kinds import kind_of_cell
+from leadflood.domain.imports.rules.column_words import is_of_other
 from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import CellKind
 from leadflood.domain.imports.schemas.rows import Address, ImportRow
 
 _CHANNELS = {
@@ -43,6 +46,31 @@ def list_addresses(
     country = read_cell(FieldName.COUNTRY, next(countries, "")).value
     region = country if isinstance(country, str) else None
     return tuple(dict.fromkeys(_read(fields, cells, region)))[:_MOST]
+
+
+def list_others(
+    headers: Sequence[str], fields: Sequence[ColumnField | None], cells: Sequence[str]
+) -> tuple[Address, ...]:
+    """Return the addresses in cells that were not read as such; not those of who owns the row.
+
+    E-mail addresses wherever they stand; numbers in columns that are not read and are called so.
+    """
+    own = [
+        (field, cell)
+        for header, field, cell in zip(headers, fields, cells, strict=False)
+        if cell and field is not ColumnField.OWNER and not (field is None and is_of_other(header))
+    ]
+    mails = addresses_in([cell for _, cell in own if "@" in cell])
+    numbers = (callable_number(_number_in(cell)) for field, cell in own if field is None)
+    return (*mails, *((Channel.WHATSAPP, number) for number in numbers if number is not None))
+
+
+def _number_in(cell: str) -> str:
+    """Return a number that is written as one with its country; empty: it is none."""
+    if not cell.lstrip().startswith(("+", "00")) or kind_of_cell(cell) is not CellKind.PHONE:
+        return ""
+    value = read_cell(FieldName.PHONE, cell).value
+    return value if isinstance(value, str) else ""
 
 
 def _read(

@@ -24,6 +24,13 @@ from leadflood.domain.imports.rules.consent_columns import (
     channels_in,
     channels_of_cell,
 )
+from leadflood.domain.imports.rules.consent_parts import (
+    ANSWERS_NO,
+    ANSWERS_YES,
+    GONE,
+    STATUS_NOES,
+    SURE_NOES,
+)
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import NoOptIn
 
@@ -33,9 +40,11 @@ _NOTHING = words_of(_CELLS["nothing"])
 _UNTICKED, _NEVER_ASKED = words_of(_CELLS["unticked"]), words_of(_CELLS["never_asked"])
 _WELCOME, _GRANTED = words_of(_CELLS["welcome"]), words_of(_CELLS["granted"])
 _REFUSED = words_of(_CELLS["refused"])
-_SAID_NO, _NEVER_MAIL = words_of(_STATUS["said_no"]), words_of(_STATUS["never_mail"])
-_REFUSALS = _NO | _REFUSED | _SAID_NO | _NEVER_ASKED
-_CONSENTS = _YES | _WELCOME | _GRANTED
+_SAID_NO = words_of(_STATUS["said_no"]) | STATUS_NOES
+_NEVER_MAIL = words_of(_STATUS["never_mail"])
+_REFUSALS = _NO | _REFUSED | _SAID_NO | _NEVER_ASKED | ANSWERS_NO
+_CONSENTS = _YES | _WELCOME | _GRANTED | ANSWERS_YES
+_ANSWERS = _NO | _REFUSED | _YES | _WELCOME | ANSWERS_NO | ANSWERS_YES
 _RATED = words_of((*_STATUS["bounced"], *_STATUS["catch_all"], *_STATUS["never_mail"]))
 _OPT_OUTS = flatten(TABLES["headers"]["opt_out"])
 _VERDICTS = words_of(_STATUS["verdicts"])
@@ -49,13 +58,22 @@ _PHRASES = Phrases(
         if " " in phrase or len(phrase) >= _LONG or not phrase.isascii()
     ]
 )
-_WHOLE = words_of(
-    [*_CELLS["refusal"], *(phrase.removesuffix("*") for phrase in _OPT_OUTS if " " in phrase)]
+_WHOLE = (
+    words_of(
+        [*_CELLS["refusal"], *(phrase.removesuffix("*") for phrase in _OPT_OUTS if " " in phrase)]
+    )
+    | SURE_NOES
 )
 _POLITE = tuple(sorted(words_of(_CELLS["polite"]), key=len, reverse=True))
 _FIRST_WORDS = frozenset(text.partition(" ")[0] for text in (*_WHOLE, *_POLITE))
 _FIRST_WORD = re.compile(r"\W*(\w+)")
-_PARTS = re.compile(r"[,;|/\n]+")
+_PARTS = re.compile(r"[,;|/\n]+| [-\u2013\u2014]+ ")
+_BESIDE = re.compile(
+    r"[()\[\]{}<>|;,:/*#\n\uff08\uff09\u3010\u3011]+|\s[-\u2013\u2014]+\s?|\S+@\S+"
+)
+"""What stands between a value and a no beside it."""
+_GONE = Phrases(SURE_NOES)
+_STATUS_PHRASES = Phrases(["dnc", "robinson*", "gdpr delet*", "gdpr eras*", "gdpr remov*"])
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:\D.*)?")
 _DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::\d{2})?)?")
 _MOST_MONTHS = 12
@@ -148,8 +166,9 @@ def _read_status(column: ConsentColumn, text: str, folded: str) -> CellReading:
     if folded in _YES:  # `Bounced: true`
         folded = text = fold_word(column.header)
     parts = [fold_word(part) for part in _PARTS.split(text[:_MAX_CHARS])]
+    is_phrase = any(each.stands_in(folded) for each in (_PHRASES, _STATUS_PHRASES, GONE))
     is_verdict = column.field is ColumnField.EMAIL_STATUS and folded in _NEVER_MAIL
-    is_no = not _SAID_NO.isdisjoint((folded, *parts)) or _PHRASES.stands_in(folded)
+    is_no = not _SAID_NO.isdisjoint((folded, *parts)) or is_phrase
     if is_no and not is_verdict:
         return CellReading(Answer.NO, channels_in(folded))
     if not _NEVER_MAIL.isdisjoint((folded, *parts)):
@@ -168,14 +187,10 @@ def rate_status(column: ConsentColumn, text: str) -> EmailStatus | None:
 
 def are_verdicts(cells: Sequence[str]) -> bool:
     """Whether most of the cells of a column are a verifier's words, some of them no one else's."""
-    words = [fold_word(cell[:_MAX_CHARS]) for cell in cells if not _is_nothing(cell)]
+    words = [fold_word(cell[:_MAX_CHARS]) for cell in cells if not says_nothing(cell)]
     rated = [word for word in words if rate_email(word) is not None and word not in _SAID_NO]
     is_most = 0 < len(words) * _MOST <= len(rated)
     return is_most and not _VERDICTS.isdisjoint(rated)
-
-
-def _is_nothing(cell: str) -> bool:
-    return fold_word(cell[:_MAX_CHARS]) in _NOTHING
 
 
 def _read_channels(text: str) -> frozenset[OptOutChannel] | None:
@@ -195,6 +210,31 @@ def is_refusal(text: str) -> bool:
     for word in _POLITE:
         folded = folded.removeprefix(f"{word} ")
     return folded in _WHOLE
+
+
+def names_the_gone(text: str) -> bool:
+    """Whether a name says that its bearer is there no more: `Ada Low (deceased)`."""
+    return _GONE.stands_in(fold_word(text[:_MAX_CHARS]))
+
+
+def refuses_beside(text: str) -> bool:
+    """Whether a no stands beside a value: in brackets, behind a dash, before an address."""
+    return any(is_refusal(part) for part in _BESIDE.split(text[:_MAX_CHARS]) if part)
+
+
+def is_said_no(text: str) -> bool:
+    """Whether a whole cell is what a status calls a no; other things may be called so too."""
+    return fold_word(text[:_MAX_CHARS]) in _SAID_NO
+
+
+def is_answer(text: str) -> bool:
+    """Whether a whole cell is a yes or a no."""
+    return fold_word(text[:_MAX_CHARS]) in _ANSWERS
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a whole cell is empty, or a word for that."""
+    return fold_word(text[:_MAX_CHARS]) in _NOTHING
 
 
 def mentions_refusal(text: str) -> bool:

@@ -46,6 +46,7 @@ class Stems:
         """List the places of the words that have one of the parts."""
         return [place for place, word in enumerate(words) if self.fits(word)]
 
+    @lru_cache(maxsize=16_384)  # noqa: B019 - there are a few of them, and they live on
     def fits(self, word: str) -> bool:
         """Whether a folded word has one of the parts."""
         return (
@@ -74,6 +75,11 @@ _REQUESTS = Phrases(PARTS["requests"]["words"])
 GONE = Phrases(PARTS["gone"]["words"])
 STATUS_NOES = words_of([*PARTS["status"]["words"], *PARTS["gone"]["words"]])
 """Whole cells that are a no in a column of a status, and name a column that is not read."""
+SURE_NOES = frozenset(
+    word
+    for word in words_of(PARTS["gone"]["words"])
+    if " " in word or len(word) >= 8 or not word.isascii()  # noqa: PLR2004 - no name is called so
+)
 ANSWERS_YES, ANSWERS_NO = (words_of(PARTS["answers"][name]) for name in ("yes", "no"))
 
 
@@ -92,16 +98,26 @@ def read_parts(header: str) -> Meaning | None:
         return Meaning.OPT_OUT
     if _MAYBE.places_in(words):
         return Meaning.OPT_OUT if contact else Meaning.MAYBE_OPT_OUT
-    if contact and (permission or _WEAK_PERMISSION.places_in(words)):
+    return _read_yes(words, is_permission=bool(permission)) if contact or permission else None
+
+
+def _read_yes(words: Sequence[str], *, is_permission: bool) -> Meaning | None:
+    if _CONTACT.places_in(words) and (is_permission or _WEAK_PERMISSION.places_in(words)):
         return Meaning.OPT_IN
-    if permission or (contact and _ANSWERS.search(folded)):
-        return Meaning.UNCLEAR
-    return None
+    is_question = is_permission or _ANSWERS.search(" ".join(words)) is not None
+    return Meaning.UNCLEAR if is_question else None
 
 
-def is_about_contact(header: str) -> bool:
-    """Whether a header names a way to reach somebody, or advertising."""
-    return bool(_CONTACT.places_in(_split(header[:_MAX_CHARS])))
+def asks_for_answer(header: str) -> bool:
+    """Whether a header about contact says what a yes and a no are: `E-Mail (1=ja 2=nein)`."""
+    words = _split(header[:_MAX_CHARS])
+    return _ANSWERS.search(" ".join(words)) is not None and bool(_CONTACT.places_in(words))
+
+
+def may_be_asked(header: str) -> bool:
+    """Whether a yes or a no below a header may be about being written to."""
+    words = _split(header[:_MAX_CHARS])
+    return bool(_CONTACT.places_in(words)) and not _BENIGN.places_in(words)
 
 
 def is_foreign_consent(header: str) -> bool:
@@ -110,9 +126,10 @@ def is_foreign_consent(header: str) -> bool:
     return bool(_FOREIGN.places_in(words)) and not _CONTACT.places_in(words)
 
 
-@lru_cache(maxsize=4096)
 def may_refuse(text: str) -> bool:
     """Whether a text may be a no among other words: a note that a person has to look at."""
+    if text.isascii() and " " not in text:
+        return False
     words = _split(text[:_MAX_NOTE])
     if _REQUESTS.stands_in(" ".join(words)):
         return True

@@ -6,27 +6,49 @@ import msgspec
 
 from leadflood.domain.imports.rules.consent_cells import (
     Answer,
+    is_answer,
     is_refusal,
+    is_said_no,
     mentions_refusal,
     read_consent_cell,
+    says_nothing,
 )
-from leadflood.domain.imports.rules.consent_columns import describe_column, guess_consent_field
+from leadflood.domain.imports.rules.consent_columns import (
+    describe_column,
+    guess_consent_field,
+    guess_status_field,
+    is_no_answer,
+    touches_consent,
+)
+from leadflood.domain.imports.rules.consent_parts import (
+    Meaning,
+    may_be_asked,
+    may_refuse,
+    read_parts,
+)
 from leadflood.domain.imports.schemas.column_fields import CONSENT_FIELDS, ColumnField
 from leadflood.domain.imports.schemas.columns import Column
 from leadflood.domain.imports.schemas.records import Record
 
 _STATUSES = frozenset({ColumnField.CONTACT_STATUS, ColumnField.EMAIL_STATUS, ColumnField.TAGS})
 _AGREEMENTS = frozenset({ColumnField.OPT_IN, ColumnField.OPT_IN_AT, ColumnField.OPT_IN_WORDING})
+_ADDRESSES = frozenset({ColumnField.EMAIL, ColumnField.PHONE, ColumnField.MOBILE_PHONE})
+_NOES = frozenset({Meaning.OPT_OUT, Meaning.MAYBE_OPT_OUT})
+_MOST_FILLED = 2
+"""How many cells of a row a heading fills at most."""
+_SHOWN_CHARS, _SHOWN_LINES = 60, 5
 
 
 class ConsentScan:
     """Looks through all rows for a no in columns of a status and in those that are not read.
 
     A column whose header speaks of consent goes on to speak of it where it is filled. One whose
-    cells are a no as a whole is a status; one that mentions a no is named to a person.
+    cells are a no as a whole is a status; one that mentions a no is named to a person, and so is
+    one of yes and no below a header about contact, and the first column below a heading that says
+    no.
     """
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], headings: Iterable[str] = ()) -> None:
         self._columns = columns
         self._fields = {
             index: describe_column(index, column.header, column.guess or ColumnField.CONTACT_STATUS)
@@ -34,9 +56,30 @@ class ConsentScan:
             if column.guess is None or column.guess in _STATUSES
         }
         self._speaking = {index for index, column in enumerate(columns) if column.speaks_of_consent}
+        self._only_noes = {
+            index: describe_column(index, columns[index].header, ColumnField.OPT_OUT)
+            for index in self._speaking
+            if read_parts(columns[index].header) in _NOES
+            and not touches_consent(columns[index].header)
+        }
+        self._named_twice = {
+            index
+            for index, column in enumerate(columns)
+            if column.guess is not None
+            and column.guess.value_field is not None
+            and guess_status_field(column.header) is not None
+        }
+        self._asking = {
+            index
+            for index, column in enumerate(columns)
+            if index not in self._speaking and _may_be_asked(column)
+        }
+        self._answering: set[int] = set()
         self._filled: set[int] = set()
         self._refusing: set[int] = set()
         self._mentioning: set[int] = set()
+        self._heading = {0} if any(map(says_no_above, headings)) and columns else set()
+        self._lines = [heading for heading in headings if says_no_above(heading)]
 
     def watch(self, records: Iterable[Record]) -> Iterator[Record]:
         """Pass records on, and look at them."""
@@ -45,14 +88,15 @@ class ConsentScan:
             yield record
 
     def look_at(self, record: Record) -> None:
-        """Look at the cells of a row, if its syntax is sound."""
+        """Look at the cells of a row; of one whose syntax is broken, whether it is a heading."""
+        self._look_for_heading(record)
         if record.problem is not None:
             return
         cells = record.cells
         self._filled.update(
             index
             for index in self._speaking - self._filled
-            if index < len(cells) and cells[index].strip()
+            if index < len(cells) and self._is_filled(index, cells[index])
         )
         for index, column in self._fields.items():
             text = cells[index] if index < len(cells) else ""
@@ -63,19 +107,84 @@ class ConsentScan:
                     self._mentioning.add(index)
             elif is_refusal(text):
                 self._refusing.add(index)
-            elif mentions_refusal(text):
+            elif is_said_no(text) or mentions_refusal(text) or may_refuse(text):
                 self._mentioning.add(index)
+        self._look_for_answers(cells)
+
+    def _is_filled(self, index: int, text: str) -> bool:
+        """Whether a cell says anything; nobody has been blocked where it is a no."""
+        if not text.strip():
+            return False
+        column = self._only_noes.get(index)
+        return column is None or read_consent_cell(column, text).answer is not Answer.NOTHING
+
+    def _look_for_answers(self, cells: Sequence[str]) -> None:
+        for index in tuple(self._asking):
+            text = cells[index] if index < len(cells) else ""
+            if not text or text.isspace() or says_nothing(text):
+                continue
+            if not is_answer(text):
+                self._asking.discard(index)
+            elif self._columns[index].guess is not None or not text.strip().isdecimal():
+                self._answering.add(index)
+        for index in tuple(self._named_twice):
+            if index < len(cells) and is_said_no(cells[index]):
+                self._named_twice.discard(index)
+                self._refusing.add(index)
+
+    def _look_for_heading(self, record: Record) -> None:
+        filled = [index for index, cell in enumerate(record.cells) if cell and not cell.isspace()]
+        if not 0 < len(filled) <= _MOST_FILLED or filled[0] >= len(self._columns):
+            return
+        text = record.cells[filled[0]]
+        guess = self._columns[filled[0]].guess
+        is_answer_column = guess in CONSENT_FIELDS | _STATUSES
+        if is_answer_column or any("@" in record.cells[index] for index in filled):
+            return
+        if says_no_above(text):
+            self._heading.add(filled[0])
+            self._lines.append(f"line {record.number}: {text}")
+
+    def warnings(self) -> list[str]:
+        """Return which headings say no to whoever stands below them, in words."""
+        return [
+            f"{line[:_SHOWN_CHARS]!r} is a heading that may say no for those below it, and nobody"
+            " is suppressed for it: take them out, or add them to the list of whom not to write to"
+            " (leadflood suppress import), then name the column in ignoreConsentColumns"
+            for line in self._lines[:_SHOWN_LINES]
+        ]
 
     def describe(self) -> tuple[Column, ...]:
         """Return the columns as all rows show them."""
         return tuple(self._describe(index, column) for index, column in enumerate(self._columns))
 
     def _describe(self, index: int, column: Column) -> Column:
-        speaks = index in self._filled | self._refusing | self._mentioning
-        guess = column.guess
-        if guess is None and index in self._refusing - self._mentioning - self._speaking:
+        is_asked = index in self._asking & self._answering
+        found = self._filled | self._refusing | self._mentioning | self._heading
+        unclear = self._mentioning | self._speaking | self._heading
+        guess = None if is_asked else column.guess
+        if index in self._refusing - unclear:
             guess = ColumnField.CONTACT_STATUS
-        return msgspec.structs.replace(column, guess=guess, speaks_of_consent=speaks)
+        return msgspec.structs.replace(
+            column, guess=guess, speaks_of_consent=is_asked or index in found
+        )
+
+
+def says_no_above(text: str) -> bool:
+    """Whether a heading may say no for those who stand below it."""
+    return (
+        is_refusal(text.strip(" :-*#="))
+        or mentions_refusal(text)
+        or may_refuse(text)
+        or read_parts(text) is Meaning.OPT_OUT
+    )
+
+
+def _may_be_asked(column: Column) -> bool:
+    """Whether yes and no in a column would be about being written to."""
+    if is_no_answer(column.header):
+        return False
+    return column.guess in _ADDRESSES or (column.guess is None and may_be_asked(column.header))
 
 
 def list_unread_consent(

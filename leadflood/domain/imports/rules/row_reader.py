@@ -8,6 +8,7 @@ from leadflood.domain.imports.rules.consent_addresses import (
     addresses_in,
     addresses_of,
     list_addresses,
+    list_others,
 )
 from leadflood.domain.imports.rules.external_ids import IdReader
 from leadflood.domain.imports.rules.row_marks import MarkReader
@@ -64,9 +65,15 @@ class RowReader:
 
     def _list_addresses(self, row: ImportRow | BadRow, *, is_broken: bool) -> tuple[Address, ...]:
         """Return whom a row names; where cells may have slipped, wherever they stand."""
-        if isinstance(row, ImportRow):
-            return addresses_of(row)
-        return addresses_in(row.raw) if is_broken else list_addresses(self._plan.fields, row.raw)
+        if is_broken:
+            return addresses_in(row.raw)
+        plan = self._plan
+        read = (
+            addresses_of(row)
+            if isinstance(row, ImportRow)
+            else list_addresses(plan.fields, row.raw)
+        )
+        return tuple(dict.fromkeys((*read, *list_others(plan.headers, plan.fields, row.raw))))
 
 
 def _without(record: Record, columns: frozenset[int]) -> Record:

@@ -33,6 +33,11 @@ def open_table_file(file: BinaryIO, sheet: str | None = None) -> Iterator[CsvFil
             yield table
 
 
+def headings_of(file: CsvFile) -> tuple[str, ...]:
+    """Return what stands above a table: the name of its sheet, and the lines before its header."""
+    return tuple(text for text in (file.format.sheet, *file.skipped_lines) if text)
+
+
 @contextmanager
 def _open(file: BinaryIO, kind: FileKind, sheet: str | None) -> Iterator[CsvFile]:
     if kind is not FileKind.CSV:

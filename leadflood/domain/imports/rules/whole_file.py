@@ -10,7 +10,7 @@ from leadflood.domain.imports.rules.mapping_check import map_columns, order_colu
 from leadflood.domain.imports.rules.opt_in_noes import OptInNoes
 from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
 from leadflood.domain.imports.rules.row_reader import RowReader
-from leadflood.domain.imports.rules.table_file import open_table_file
+from leadflood.domain.imports.rules.table_file import headings_of, open_table_file
 from leadflood.domain.imports.rules.unread_columns import UnreadColumns
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Column, ColumnChoice
@@ -33,7 +33,7 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
         described = describe_columns(file)
         unread = UnreadColumns(described)
         records = list(unread.watch(file.records))
-        scan = ConsentScan(described.columns)
+        scan = ConsentScan(described.columns, headings_of(file))
         opt_ins = OptInNoes(described.columns)
         for record in opt_ins.watch(records):
             scan.look_at(record)
@@ -57,6 +57,7 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED, sheet: str | None =
             *file.format.warnings,
             *described.warnings,
             *unread.warnings(),
+            *scan.warnings(),
             *opt_ins.warnings(choice.no_opt_in),
         ),
         encoding=file.format.encoding,

@@ -24,7 +24,7 @@ from leadflood.domain.imports.rules.csv_reader import CsvFormat
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.file_kind import is_workbook
 from leadflood.domain.imports.rules.opt_in_noes import OptInNoes
-from leadflood.domain.imports.rules.table_file import open_table_file
+from leadflood.domain.imports.rules.table_file import headings_of, open_table_file
 from leadflood.domain.imports.rules.unread_columns import UnreadColumns
 from leadflood.domain.imports.schemas.columns import FileColumns
 from leadflood.domain.imports.schemas.mappings import Importer
@@ -209,7 +209,8 @@ def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
     """Read all rows into another file. Raises: Invalid."""
     with open_table_file(upload.file, upload.sheet) as file:
         columns = describe_columns(file)
-        odd_rows, scan = OddRows(len(file.headers)), ConsentScan(columns.columns)
+        odd_rows = OddRows(len(file.headers))
+        scan = ConsentScan(columns.columns, headings_of(file))
         unread, opt_ins = UnreadColumns(columns), OptInNoes(columns.columns)
         records = opt_ins.watch(unread.watch(scan.watch(odd_rows.watch(file.records))))
         good_count, bad_count = _write_rows(records, target)
@@ -220,7 +221,12 @@ def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
             columns=msgspec.structs.replace(
                 columns,
                 columns=scan.describe(),
-                warnings=(*columns.warnings, *unread.warnings(), *opt_ins.warnings()),
+                warnings=(
+                    *columns.warnings,
+                    *unread.warnings(),
+                    *scan.warnings(),
+                    *opt_ins.warnings(),
+                ),
             ),
             skipped_lines=file.skipped_lines,
             good_count=good_count,
