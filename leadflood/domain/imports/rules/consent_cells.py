@@ -30,6 +30,8 @@ from leadflood.domain.imports.rules.consent_parts import (
     GONE,
     STATUS_NOES,
     SURE_NOES,
+    has_left,
+    may_refuse,
 )
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import NoOptIn
@@ -47,6 +49,7 @@ _CONSENTS = _YES | _WELCOME | _GRANTED | ANSWERS_YES
 _ANSWERS = _NO | _REFUSED | _YES | _WELCOME | ANSWERS_NO | ANSWERS_YES
 _RATED = words_of((*_STATUS["bounced"], *_STATUS["catch_all"], *_STATUS["never_mail"]))
 _OPT_OUTS = flatten(TABLES["headers"]["opt_out"])
+_LACKING = words_of(TABLES["headers"]["opt_out_only"]["words"]) - STATUS_NOES
 _VERDICTS = words_of(_STATUS["verdicts"])
 _MOST = 0.6
 _LONG = 10
@@ -165,15 +168,26 @@ def _read_status(column: ConsentColumn, text: str, folded: str) -> CellReading:
     """Read a status; words that say nothing of consent are left alone."""
     if folded in _YES:  # `Bounced: true`
         folded = text = fold_word(column.header)
+    if folded in _WELCOME:
+        return _NOTHING_SAID
     parts = [fold_word(part) for part in _PARTS.split(text[:_MAX_CHARS])]
     is_phrase = any(each.stands_in(folded) for each in (_PHRASES, _STATUS_PHRASES, GONE))
     is_verdict = column.field is ColumnField.EMAIL_STATUS and folded in _NEVER_MAIL
-    is_no = not _SAID_NO.isdisjoint((folded, *parts)) or is_phrase
+    is_said = is_phrase or _is_said(column, text, folded)
+    is_no = not _SAID_NO.isdisjoint((folded, *parts)) or is_said
     if is_no and not is_verdict:
         return CellReading(Answer.NO, channels_in(folded))
     if not _NEVER_MAIL.isdisjoint((folded, *parts)):
         return CellReading(Answer.NO, frozenset({OptOutChannel.EMAIL}), is_of_address=True)
     return _NOTHING_SAID
+
+
+def _is_said(column: ConsentColumn, text: str, folded: str) -> bool:
+    """Whether the words of a status are a no; `no email` may be one that is not known."""
+    if folded in _LACKING:
+        return False
+    is_of_contact = column.field is ColumnField.CONTACT_STATUS
+    return has_left(text) or (is_of_contact and may_refuse(text))
 
 
 def rate_status(column: ConsentColumn, text: str) -> EmailStatus | None:

@@ -99,11 +99,16 @@ def guess_consent_field(header: str) -> ColumnField | None:
     if _OPT_OUT.stands_in(folded):
         return ColumnField.OPT_OUT
     is_opt_in = _OPT_IN.stands_in(folded)
-    if _OPT_IN_AT_ALONE.stands_in(folded) or (is_opt_in and _OPT_IN_AT.stands_in(folded)):
+    if is_opt_in or _OPT_IN_AT_ALONE.stands_in(folded):
+        return None if read_parts(header) is Meaning.OPT_OUT else _guess_opt_in(folded)
+    return _guess_by_parts(header, folded)
+
+
+def _guess_opt_in(folded: str) -> ColumnField:
+    if _OPT_IN_AT_ALONE.stands_in(folded) or _OPT_IN_AT.stands_in(folded):
         return ColumnField.OPT_IN_AT
-    if is_opt_in and _OPT_IN_WORDING.stands_in(folded):
-        return ColumnField.OPT_IN_WORDING
-    return ColumnField.OPT_IN if is_opt_in else _guess_by_parts(header, folded)
+    is_wording = _OPT_IN_WORDING.stands_in(folded)
+    return ColumnField.OPT_IN_WORDING if is_wording else ColumnField.OPT_IN
 
 
 def _guess_by_parts(header: str, folded: str) -> ColumnField | None:

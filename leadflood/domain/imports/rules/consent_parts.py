@@ -16,6 +16,7 @@ PARTS = read_tables("consent_parts.toml")
 _SPACELESS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _SCRIPTS = re.compile("(?<=[a-zA-Z])(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3])")
 _WHETHER, _ALLOWED = "可否", "許可"
+_OF = frozenset({"of", "de", "di", "do", "del"})
 _NEAR = 4
 """So many words apart a negation still denies a word."""
 _MAX_CHARS = 200
@@ -91,7 +92,8 @@ def read_parts(header: str) -> Meaning | None:
     contact = _CONTACT.places_in(words)
     if not contact and _FOREIGN.places_in(words):
         return None
-    if _LEAVING.places_in(words) or _LEAVING.fits(folded.replace(" ", "")):
+    is_left = _LEAVING.places_in(words) or _LEAVING.fits(folded.replace(" ", ""))
+    if is_left or _REQUESTS.stands_in(folded):
         return Meaning.OPT_OUT
     permission = _PERMISSION.places_in(words)
     if _is_denied(words, [*contact, *permission]):
@@ -126,6 +128,12 @@ def is_foreign_consent(header: str) -> bool:
     return bool(_FOREIGN.places_in(words)) and not _CONTACT.places_in(words)
 
 
+def has_left(text: str) -> bool:
+    """Whether a text says, and does not deny, that somebody has left a list."""
+    words = _split(text[:_MAX_CHARS])
+    return bool(_LEAVING.places_in(words)) and not _NEGATION.places_in(words)
+
+
 def may_refuse(text: str) -> bool:
     """Whether a text may be a no among other words: a note that a person has to look at."""
     if text.isascii() and " " not in text:
@@ -147,5 +155,11 @@ def _is_denied(words: Sequence[str], places: Sequence[int]) -> bool:
     negations = _NEGATION.places_in(words)
     if any(abs(place - other) <= _NEAR for place in negations for other in places):
         return not _BENIGN.places_in(words)
-    before = _BEFORE.places_in(words)
-    return any(0 < other - place <= 2 for place in before for other in places)  # noqa: PLR2004 - "no more calls"
+    return any(_begins_denial(words, place) for place in _BEFORE.places_in(words))
+
+
+def _begins_denial(words: Sequence[str], place: int) -> bool:
+    """Whether `no` is a no to what follows, and no number: `No. de contacto`."""
+    following = words[place + 1 : place + 3]
+    is_number = bool(following) and following[0] in _OF
+    return not is_number and bool(_CONTACT.places_in(following) or _PERMISSION.places_in(following))

@@ -18,10 +18,11 @@ from leadflood.domain.imports.rules.consent_columns import (
     guess_consent_field,
     guess_status_field,
     is_no_answer,
-    touches_consent,
+    speaks_of_consent,
 )
 from leadflood.domain.imports.rules.consent_parts import (
     Meaning,
+    has_left,
     may_be_asked,
     may_refuse,
     read_parts,
@@ -60,7 +61,7 @@ class ConsentScan:
             index: describe_column(index, columns[index].header, ColumnField.OPT_OUT)
             for index in self._speaking
             if read_parts(columns[index].header) in _NOES
-            and not touches_consent(columns[index].header)
+            and not speaks_of_consent(columns[index].header)
         }
         self._named_twice = {
             index
@@ -107,7 +108,7 @@ class ConsentScan:
                     self._mentioning.add(index)
             elif is_refusal(text):
                 self._refusing.add(index)
-            elif is_said_no(text) or mentions_refusal(text) or may_refuse(text):
+            elif _may_be_no(text):
                 self._mentioning.add(index)
         self._look_for_answers(cells)
 
@@ -128,7 +129,7 @@ class ConsentScan:
             elif self._columns[index].guess is not None or not text.strip().isdecimal():
                 self._answering.add(index)
         for index in tuple(self._named_twice):
-            if index < len(cells) and is_said_no(cells[index]):
+            if index < len(cells) and (is_said_no(cells[index]) or is_refusal(cells[index])):
                 self._named_twice.discard(index)
                 self._refusing.add(index)
 
@@ -168,6 +169,10 @@ class ConsentScan:
         return msgspec.structs.replace(
             column, guess=guess, speaks_of_consent=is_asked or index in found
         )
+
+
+def _may_be_no(text: str) -> bool:
+    return is_said_no(text) or mentions_refusal(text) or has_left(text) or may_refuse(text)
 
 
 def says_no_above(text: str) -> bool:
