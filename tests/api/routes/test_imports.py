@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from typing import Any, BinaryIO
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import anyio
 import pytest
@@ -718,35 +718,49 @@ async def test_a_preview_gives_way_to_who_writes_the_same_leads(
 
     async with node_database.transaction() as tx:
         await tx.fetch(LOCKED, email=f"known@{tag}.example")
-        busy = await api.post(path)
+        with anyio.fail_after(8):
+            busy = await api.post(path)
 
     assert (busy.status, busy.problem["code"]) == (503, "leads.import.busy")
     assert (await api.post(path)).status == 200
     assert dry_run.LOCK_SECONDS < 1.0, "PostgreSQL looks for deadlocks after a second"
 
 
-async def test_a_preview_tells_what_it_has_looked_at_when_its_time_is_over(
+async def test_a_preview_keeps_an_import_of_the_same_people_no_longer_than_its_time(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tag = unique_tag()
-    staged = await upload(api, rows(*(f"p{n}@{tag}.example,,,,,," for n in range(3))))
+    people = [f"p{n}@{unique_tag()}.example,,,,,," for n in range(3)]
+    slow, real = await upload(api, rows(*people)), await upload(api, rows(*reversed(people)))
+    await set_mapping(api, real, enrich=False)
     monkeypatch.setattr(dry_run, "PART_ROWS", 1)
     monkeypatch.setattr(dry_run, "HOLD_SECONDS", 0.5)
     record, calls = row_table.record_results, []
+    is_holding = anyio.Event()
+    previews: list[Any] = []
 
-    async def record_slowly(*args: Any) -> None:
-        calls.append(args)
-        if len(calls) > 1:
-            await REAL_TIME.sleep(30)
-        await record(*args)
+    async def record_slowly(tx: Any, import_id: UUID, results: Any) -> None:
+        if str(import_id) == slow["id"]:
+            calls.append(results)
+            is_holding.set()
+            if len(calls) > 1:
+                await REAL_TIME.sleep(30)
+        await record(tx, import_id, results)
+
+    async def preview() -> None:
+        previews.append((await api.post(f"/v1/imports/{slow['id']}/preview")).json)
 
     monkeypatch.setattr(row_table, "record_results", record_slowly)
-    preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+    async with create_task_group() as group:
+        group.start_soon(preview)
+        await is_holding.wait()
+        with anyio.fail_after(5):
+            await api.post(f"/v1/imports/{real['id']}/start")
+            completed = await wait_for_end(api, real)
 
-    assert (preview["lookedAt"], preview["isSample"], preview["counts"]["new"]) == (1, True, 1)
-    assert preview["warnings"] == [
-        "only the first 1 rows were looked at: the import reads them all"
-    ]
+    (shown,) = previews
+    assert completed["counts"]["created"] == 3
+    assert (shown["lookedAt"], shown["isSample"], shown["counts"]["new"]) == (1, True, 1)
+    assert shown["warnings"] == ["only the first 1 rows were looked at: the import reads them all"]
 
 
 async def test_previews_and_an_import_of_the_same_people_end_all(api: Client) -> None:

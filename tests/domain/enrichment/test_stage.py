@@ -16,7 +16,7 @@ from leadflood.contracts.found_values import FoundPerson, FoundValue, Scalar
 from leadflood.contracts.parts import Ports
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
-from leadflood.contracts.values import EmailStatus, FieldName
+from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.domain.discovery.schemas import LeadDiscovered
 from leadflood.domain.enrichment import repository
 from leadflood.domain.enrichment.schemas import (
@@ -35,10 +35,12 @@ from leadflood.domain.lead_views.schemas import LeadRecord
 from leadflood.domain.leads.repository.profiles import find_survivors
 from leadflood.domain.leads.schemas.events import LeadCreated, PersonClaimed
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson
+from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.domain.suppressions.schemas import AddressKey, SuppressionInput, SuppressionKind
+from leadflood.domain.suppressions.service.opt_ins import OptInService
 from leadflood.domain.suppressions.service.suppressions import SuppressionService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
@@ -396,6 +398,22 @@ async def test_nobody_is_paid_to_know_more_of_whom_nothing_may_be_sent_to(
         await SuppressionService(database, KEY, IDS, CLOCK).lift(tx, line_id, "ann")
     await enriched(database, stage, lead_id, run_id=UUID(int=78))
     assert (asked, end, events) == (([], []), "suppressed", [LeadEnriched(lead_id, ICP)])
+    assert len(apollo.asked) == 1
+
+
+async def test_who_wants_no_mail_and_agreed_to_whatsapp_is_worth_asking_about(
+    database: Database,
+) -> None:
+    apollo = Enricher("apollo", telling("apollo", title="CTO"))
+    lead_id = await a_lead(database, phone="+31620000002")
+    await suppress(database, SuppressionKind.LEAD, f"{lead_id} email")
+    opt_ins = OptInService(database, KEY, IDS, CLOCK)
+    evidence = OptInEvidence(source="form", wording="yes")
+    async with RecordingPublisher(database).transaction() as publication:
+        await opt_ins.record(publication, lead_id, Channel.WHATSAPP, evidence, "ann")
+
+    await enriched(database, a_stage(apollo), lead_id)
+
     assert len(apollo.asked) == 1
 
 

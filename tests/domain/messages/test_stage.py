@@ -107,6 +107,20 @@ async def test_whom_nothing_may_be_sent_to_no_writer_is_paid_for(
     assert len(writer.asked) == 1
 
 
+async def test_who_wants_no_mail_and_agreed_to_whatsapp_is_written_to_there(world: World) -> None:
+    lead_id = await world.lead(phone="+31620000001")
+    await world.opt_in(lead_id)
+    async with world.publisher.transaction() as publication:
+        line = SuppressionInput(
+            kind=SuppressionKind.LEAD, value=f"{lead_id} email", reason="no mails"
+        )
+        await world.suppressions.add(publication, line, by="ann", source="test")
+
+    await world.drafted([lead_id], await world.run(), await world.icp())
+
+    assert (await only_message(world)).message.channel is Channel.WHATSAPP
+
+
 async def test_who_reads_a_mailbox_and_said_no_is_read_as_sending_reads_it(world: World) -> None:
     ann = await world.lead(email="office@acme.example", full_name="Ann Low", first_name="Ann")
     bob = await world.lead(email="", full_name="Bob Hi", first_name="Bob", last_name="Hi")
