@@ -126,6 +126,40 @@ async def test_a_column_is_waved_through_by_its_name(api: Client) -> None:
     assert (view["unreadConsentColumns"], view["counts"]["optedOut"]) == ([], 0)
 
 
+async def test_a_section_that_says_no_holds_the_start_until_it_is_waved_through(
+    api: Client,
+) -> None:
+    tag = a_tag()
+    raw = (
+        f"Name,Company,Email\nAda Low,A,ada@{tag}.example\nDO NOT CONTACT:,,\nB,B,b@{tag}.example\n"
+    )
+    staged = await upload(api, raw.encode())
+    refused = await start(api, staged)
+    waved = await start(api, staged, ignoreConsentColumns=["Name"])
+    view = await wait_until(api, staged, "completed")
+
+    assert staged["unreadConsentColumns"] == ["Name"]
+    assert any("line 3: DO NOT CONTACT:" in warning for warning in staged["warnings"])
+    assert (refused.json["code"], waved.status) == ("leads.import.consent_unread", 202)
+    assert view["counts"]["optedOut"] == 0
+
+
+async def test_a_no_without_an_address_stops_the_namesake_at_the_company(api: Client) -> None:
+    tag = a_tag()
+    name = f"Zelma {tag.title()}"
+    raw = f"Name,Company,Email,Opt out\n{name},Zorb,z@{tag}.example,\n{name},Zorb,,yes\n"
+
+    staged = await upload(api, raw.encode())
+    await start(api, staged)
+    await wait_until(api, staged, "completed")
+
+    rows = (await api.get(f"/v1/imports/{staged['id']}/rows")).json["data"]
+    lines = (await api.get("/v1/suppressions?kind=lead&limit=100")).json["data"]
+    stopped = {line["hint"]: line["reason"] for line in lines}
+    assert "of the same name and company" in stopped[rows[0]["leadId"]]
+    assert stopped[rows[1]["leadId"]] == "Opt out: 'yes'"
+
+
 async def test_a_preview_warns_where_most_rows_say_no(api: Client) -> None:
     tag = a_tag()
     rows = "".join(f"p{n}@{tag}.example,No\n" for n in range(12))

@@ -1,8 +1,10 @@
 """Lookups of leads and companies while an import writes, and its savepoint."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
@@ -14,6 +16,23 @@ async def find_users(db: Reader, addresses: Iterable[str]) -> dict[str, str]:
     """Find the users of addresses whom leads may be given to."""
     rows = await db.fetch(SQL.find_users, addresses=list(addresses))
     return {row["address"]: row["id"] for row in rows}
+
+
+class Namesake(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead of a person as lists show it; `kept_apart`: whom somebody has told them apart from."""
+
+    lead_id: UUID
+    full_name: str
+    company_name: str
+    email: str | None
+    owner: str | None
+    kept_apart: Sequence[UUID]
+
+
+async def find_namesakes(db: Reader, names: Iterable[str], limit: int) -> list[Namesake]:
+    """Find the leads with a company whose persons have these names, as lists are sorted."""
+    rows = await db.fetch(SQL.find_namesakes, names=list(names), limit=limit)
+    return [msgspec.convert(dict(row), Namesake, strict=False) for row in rows]
 
 
 async def find_new_companies(db: Reader, ids: Iterable[UUID], now: datetime) -> set[UUID]:

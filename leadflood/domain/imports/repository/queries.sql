@@ -246,6 +246,13 @@ ROLLBACK TO SAVEPOINT import_chunk;
 SELECT id::text AS id, lower(email) AS address FROM app_user
 WHERE lower(email) = ANY(:addresses::text[]) AND state = 'active';
 
+-- name: find_namesakes
+-- Leads of persons of these names that work somewhere, the latest first.
+SELECT id AS lead_id, full_name, company_name, email, owner, kept_apart FROM lead
+WHERE sort_name = ANY(:names::text[]) AND merged_into IS NULL AND deleted_at IS NULL
+    AND full_name IS NOT NULL AND company_name IS NOT NULL
+ORDER BY id DESC LIMIT :limit::int;
+
 -- name: find_new_companies
 -- Which companies this very moment has made.
 SELECT id FROM company WHERE id = ANY(:ids::uuid[]) AND created_at = :now::timestamptz;

@@ -15,6 +15,7 @@ from leadflood.domain.imports.repository import rows as row_table
 from leadflood.domain.imports.rules.consent import says_no
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState, Statement
+from leadflood.domain.imports.service.namesakes import list_namesake_noes
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.stated_consent import (
     CHANNELS,
@@ -45,6 +46,11 @@ class ConsentSource(msgspec.Struct, frozen=True):
     import_id: UUID
     name: str
 
+    @property
+    def text(self) -> str:
+        """What the file is called among imports."""
+        return f"{_prefix(self.import_id)} {self.name}"
+
     def at(self, number: int) -> str:
         """Return where a line of the file stands."""
         return f"{_prefix(self.import_id)} line {number} of {self.name}"
@@ -73,6 +79,10 @@ class ConsentWriter:
             for opt_out in _opt_outs(source, plan, row, ends.get(row.number))
         ]
         await self._stated.suppress(tx, opt_outs)
+        namesakes = await list_namesake_noes(
+            tx, self._stated, plan, rows, source.text, source.import_id
+        )
+        await self._stated.suppress(tx, namesakes)
         opt_ins = [opt_in for row in speaking for opt_in in _opt_ins(source, plan, row, ends)]
         if opt_ins:
             await self._stated.agree(tx, opt_ins)

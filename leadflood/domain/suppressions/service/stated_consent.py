@@ -4,7 +4,7 @@ A no stops the addresses that were named with it, and the person: whichever addr
 found later, it is on the list too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from leadflood.domain.suppressions.rules.address_hash import AddressHasher, lead
 from leadflood.domain.suppressions.schemas import AddressKey, NewOptIn, SuppressionKind
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.rows import clean
-from leadflood.engine.db.tx import Tx
+from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
 
@@ -37,6 +37,11 @@ CHANNELS = {
     OptOutChannel.ALL: tuple(Channel),
 }
 """The channels that a no is about."""
+_NAMES = {
+    Channel.EMAIL: OptOutChannel.EMAIL,
+    Channel.WHATSAPP: OptOutChannel.WHATSAPP,
+    Channel.SMS: OptOutChannel.PHONE,
+}
 _MAX_REASON, _MAX_SOURCE = 2_000, 500
 
 
@@ -87,6 +92,23 @@ class StatedConsent:
         if not lines:
             return 0
         return len(await repository.add_suppressions(tx, list(lines.values()), self._clock.now()))
+
+    async def find_refused(
+        self, db: Reader, lead_ids: Iterable[UUID]
+    ) -> dict[UUID, frozenset[OptOutChannel]]:
+        """Find what people said no to themselves, whatever their addresses; only who did."""
+        keys = {
+            (lead_id, scope): self._hasher.hash_lead(lead_id, scope)
+            for lead_id in lead_ids
+            for scope in (None, *Channel)
+        }
+        found = await repository.find_suppressed(db, keys.values())
+        refused: dict[UUID, frozenset[OptOutChannel]] = {}
+        for (lead_id, scope), key in keys.items():
+            if key in found:
+                name = OptOutChannel.ALL if scope is None else _NAMES[scope]
+                refused[lead_id] = refused.get(lead_id, frozenset()) | {name}
+        return refused
 
     def _lines(self, opt_out: StatedOptOut) -> Iterator[NewSuppression]:
         origin = SuppressionOrigin(

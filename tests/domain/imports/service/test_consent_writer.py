@@ -1,6 +1,7 @@
 """Who said no in a file is written to by nobody; the others are."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from leadflood.contracts.values import Channel, FieldName
@@ -12,6 +13,7 @@ from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messages.schemas import MessageFilter, MessageState
 from leadflood.domain.sending.schemas import MessageApproved
 from leadflood.domain.suppressions.schemas import SuppressionKind, SuppressionView
+from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.context import Allow
 from leadflood.engine.db.pool import Database
 from tests.support.messaging import ADDRESS_KEY, World
@@ -183,3 +185,56 @@ async def test_an_agreement_is_recorded_once_and_a_no_ends_it(world: World) -> N
         "2024-01-02",
     )
     assert await find(world, "+31620000001") is None
+
+
+BARE = "Zelma Quark,Zorb,,yes"
+ADDRESSED = "Zelma Quark,Zorb GmbH,zelma@zorb.example,"
+
+
+async def suppressed_leads(world: World, *files: tuple[str, ...]) -> set[str]:
+    """Return the addresses of imported leads to whom nothing goes."""
+    lead_ids: list[UUID] = []
+    imports = CommandImports(ADDRESS_KEY, world.ids, world.clock)
+    for lines in files:
+        file = read_csv("\n".join(("Name,Company,Email,Opt out", *lines)).encode())
+        new = NewImport(run_id=world.ids.new(), icp_id=world.ids.new(), name="list.csv")
+        async with world.db.transaction() as tx:
+            await imports.start_import(tx, new, file)
+            await imports.import_rows(tx, new, file.rows)
+        lead_ids += (await imports.list_leads(world.db, new.run_id)).values()
+    people = await leads.find_profiles(world.db, lead_ids)
+    stopped = await Recipients(ADDRESS_KEY).find_stopped(world.db, people.values())
+    return {
+        people[lead_id].text(FieldName.EMAIL)
+        for lead_id, channels in stopped.items()
+        if Channel.EMAIL in channels
+    } - {""}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [(ADDRESSED, BARE)],
+        [(BARE, ADDRESSED)],
+        [(ADDRESSED,), (BARE,)],
+        [(BARE,), (ADDRESSED,)],
+        [("Quark Zelma,zorb,,x", ADDRESSED)],
+    ],
+)
+async def test_a_no_without_an_address_reaches_the_namesake_at_the_same_company(
+    world: World, files: list[tuple[str, ...]]
+) -> None:
+    assert await suppressed_leads(world, *files) == {"zelma@zorb.example"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Zelma Quark,Other AG,,yes",
+        "Zoe Quark,Zorb,,yes",
+        "Zelma Quark,Zorb,z.quark@other.example,yes",
+        "Zelma Quark,Zorb,,",
+    ],
+)
+async def test_a_no_of_somebody_else_does_not(world: World, other: str) -> None:
+    assert "zelma@zorb.example" not in await suppressed_leads(world, (ADDRESSED, other))
