@@ -16,7 +16,12 @@ from leadflood.contracts.normalization.consent_words import (
     words_of,
 )
 from leadflood.contracts.values import OptOutChannel
-from leadflood.domain.imports.rules.consent_parts import Meaning, is_foreign_consent, read_parts
+from leadflood.domain.imports.rules.consent_parts import (
+    Meaning,
+    is_foreign_consent,
+    is_plain,
+    read_parts,
+)
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 
 _HEADERS = TABLES["headers"]
@@ -38,6 +43,20 @@ _STATUS, _EMAIL_STATUS = (
 _CHANNELS = {word: name for name, words in TABLES["channels"].items() for word in words_of(words)}
 _CHANNEL_WORDS = Phrases(_CHANNELS)
 _FOREIGN = "foreign"
+_AGREEMENTS = frozenset({ColumnField.OPT_IN, ColumnField.OPT_IN_AT, ColumnField.OPT_IN_WORDING})
+_WORDS_OF_OPT_IN = frozenset(
+    word
+    for phrase in words_of(
+        [
+            *flatten(_HEADERS["opt_in"]),
+            *_HEADERS["opt_in_at"]["words"],
+            *_HEADERS["opt_in_at"]["alone"],
+            *_HEADERS["opt_in_wording"]["words"],
+            *_CHANNELS,
+        ]
+    )
+    for word in phrase.rstrip("*").split()
+)
 _AND = re.compile(r"\b(?:and|und|et|y|e|en|i|och|og|ja|a|ve|и)\b")
 
 
@@ -98,10 +117,10 @@ def guess_consent_field(header: str) -> ColumnField | None:
         return None
     if _OPT_OUT.stands_in(folded):
         return ColumnField.OPT_OUT
-    is_opt_in = _OPT_IN.stands_in(folded)
-    if is_opt_in or _OPT_IN_AT_ALONE.stands_in(folded):
-        return None if read_parts(header) is Meaning.OPT_OUT else _guess_opt_in(folded)
-    return _guess_by_parts(header, folded)
+    is_opt_in = _OPT_IN.stands_in(folded) or _OPT_IN_AT_ALONE.stands_in(folded)
+    field = _guess_opt_in(folded) if is_opt_in else _guess_by_parts(header, folded)
+    is_doubtful = read_parts(header) is Meaning.OPT_OUT or not is_plain(header, _WORDS_OF_OPT_IN)
+    return None if field in _AGREEMENTS and is_doubtful else field
 
 
 def _guess_opt_in(folded: str) -> ColumnField:

@@ -5,7 +5,7 @@ word of permission, a word of leaving a list. Source: `config/words/consent_part
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from enum import Enum
 from functools import lru_cache
 
@@ -72,6 +72,9 @@ _PERMISSION = Stems(PARTS["permission"]["words"])
 _WEAK_PERMISSION = Stems(PARTS["permission"]["beside_contact"])
 _LEAVING, _MAYBE = Stems(PARTS["leaving"]["words"]), Stems(PARTS["leaving"]["maybe"])
 _FOREIGN, _BENIGN = Stems(PARTS["foreign"]["words"]), Stems(PARTS["benign"]["words"])
+_ERASURE = Stems(PARTS["erasure"]["verbs"])
+_ERASED = Stems([*PARTS["erasure"]["objects"], *PARTS["erasure"]["asking"]])
+_PLAIN = words_of(PARTS["plain"]["words"])
 _REQUESTS = Phrases(PARTS["requests"]["words"])
 GONE = Phrases(PARTS["gone"]["words"])
 STATUS_NOES = words_of([*PARTS["status"]["words"], *PARTS["gone"]["words"]])
@@ -98,16 +101,39 @@ def read_parts(header: str) -> Meaning | None:
     permission = _PERMISSION.places_in(words)
     if _is_denied(words, [*contact, *permission]):
         return Meaning.OPT_OUT
-    if _MAYBE.places_in(words):
+    if _MAYBE.places_in(words) or _asks_for_erasure(words):
         return Meaning.OPT_OUT if contact else Meaning.MAYBE_OPT_OUT
     return _read_yes(words, is_permission=bool(permission)) if contact or permission else None
 
 
 def _read_yes(words: Sequence[str], *, is_permission: bool) -> Meaning | None:
-    if _CONTACT.places_in(words) and (is_permission or _WEAK_PERMISSION.places_in(words)):
+    is_contact = bool(_CONTACT.places_in(words))
+    if is_contact and is_permission:
         return Meaning.OPT_IN
-    is_question = is_permission or _ANSWERS.search(" ".join(words)) is not None
+    is_weak = is_contact and bool(_WEAK_PERMISSION.places_in(words))
+    is_question = is_permission or is_weak or _ANSWERS.search(" ".join(words)) is not None
     return Meaning.UNCLEAR if is_question else None
+
+
+def is_plain(header: str, known: Container[str]) -> bool:
+    """Whether all words of a header are `known`, or words of contact, permission or grammar.
+
+    Any other may take the agreement back: `Odvolal souhlas`.
+    """
+    stems = (_CONTACT, _PERMISSION, _WEAK_PERMISSION)
+    return all(
+        word in known
+        or word in _PLAIN
+        or word.isdecimal()
+        or (any(each.fits(word) for each in stems) and not _NEGATION.fits(word))
+        for word in _split(header[:_MAX_CHARS])
+    )
+
+
+def _asks_for_erasure(words: Sequence[str]) -> bool:
+    erased = _ERASED.places_in(words)
+    places = _ERASURE.places_in(words)
+    return any(abs(place - other) <= _NEAR for place in places for other in erased)
 
 
 def asks_for_answer(header: str) -> bool:
@@ -139,7 +165,7 @@ def may_refuse(text: str) -> bool:
     if text.isascii() and " " not in text:
         return False
     words = _split(text[:_MAX_NOTE])
-    if _REQUESTS.stands_in(" ".join(words)):
+    if _REQUESTS.stands_in(" ".join(words)) or _asks_for_erasure(words):
         return True
     return not _BENIGN.places_in(words) and _is_denied(words, _CONTACT.places_in(words))
 
@@ -160,6 +186,6 @@ def _is_denied(words: Sequence[str], places: Sequence[int]) -> bool:
 
 def _begins_denial(words: Sequence[str], place: int) -> bool:
     """Whether `no` is a no to what follows, and no number: `No. de contacto`."""
-    following = words[place + 1 : place + 3]
+    following = words[place + 1 : place + 4]
     is_number = bool(following) and following[0] in _OF
     return not is_number and bool(_CONTACT.places_in(following) or _PERMISSION.places_in(following))

@@ -16,13 +16,13 @@ from leadflood.domain.imports.repository import lead_lookups
 from leadflood.domain.imports.repository.lead_lookups import Namesake
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow
-from leadflood.domain.leads.rules.list_columns import choose_list_columns
 from leadflood.domain.suppressions.service.stated_consent import StatedConsent, StatedOptOut
 from leadflood.engine.db.tx import Tx
 
 _MOST = 2_000
 """Of the names of a part, so many leads are looked at."""
-_NAMES = frozenset({FieldName.FULL_NAME, FieldName.FIRST_NAME, FieldName.LAST_NAME})
+_SORTED_CHARS = 80
+"""By so many characters of their names leads are sorted."""
 
 
 async def list_namesake_noes(
@@ -62,9 +62,11 @@ async def list_namesake_noes(
 
 def _names_of(row: ImportRow) -> Iterator[str]:
     """Yield the name of a row's person as leads are sorted by it, in both orders of its words."""
-    if _NAMES.isdisjoint(row.values) or FieldName.COMPANY_NAME not in row.values:
+    if FieldName.COMPANY_NAME not in row.values:
         return
-    name = choose_list_columns(row.values).sort_name
+    parts = [row.values.get(field) for field in (FieldName.FIRST_NAME, FieldName.LAST_NAME)]
+    whole = row.values.get(FieldName.FULL_NAME) or " ".join(str(part) for part in parts if part)
+    name = name_key(str(whole))[:_SORTED_CHARS]
     first, _, rest = name.partition(" ")
     if rest:
         before, _, last = name.rpartition(" ")

@@ -256,3 +256,122 @@ def test_consent_to_photos_is_none_to_letters() -> None:
 @pytest.mark.parametrize("cell", ["brak", "brak danych", "nie dotyczy", "-"])
 def test_a_word_for_nothing_in_an_opt_in_says_nothing(cell: str) -> None:
     assert stopped(column_of("Zgoda marketingowa", cell, "tak")) == set()
+
+
+UNSEEN = split(
+    "Please do not ring=yes|Mailing refused=x|Left mailing list on=2024-01-02"
+    "|Taken off list=yes|Barred from marketing=Y|Suppressed since=2023-04-05"
+    "|Commercial e-mail allowed?=no|OK to phone?=No|Agrees to be contacted=N"
+    "|hs_email_optout_12345=true|NoBulkMail=true|Werbeeinwilligung erteilt=nein"
+    "|Kontaktaufnahme untersagt=x|Hat Werbung widersprochen=ja"
+    "|Zusendung unerwünscht=x|Telefonische Ansprache erlaubt=nein"
+    "|Auskunftssperre=ja|Refuse la prospection=oui|Ne veut plus de mails=oui"
+    "|Accord mailing=non|Désabonnement le=02/03/2024|Radié de la liste=oui"
+    "|Rechaza publicidad=sí|No quiere correos=sí|Autoriza envío de publicidad=no"
+    "|Bloqueado para envíos=sí|Consenso newsletter=No|Non vuole essere chiamato=sì"
+    "|Data disiscrizione=2024-03-02|Niet bellen a.u.b.=ja"
+    "|Uitgeschreven nieuwsbrief=ja|Mag gebeld=nee|Quer receber e-mails=não"
+    "|Não receber propaganda=sim|Saiu da lista=sim|Sprzeciw wobec marketingu=tak"
+    "|Nie dzwonić=tak|Zgoda na newsletter=nie|Rezygnacja z mailingu=tak|Nixad=ja"
+    "|Vill inte ha mejl=ja|Samtycke till utskick=nej|Spärrad för reklam=ja"
+    "|Må ikke ringes op=ja|Reservert mot telefonsalg=ja|Vil ikke ha e-post=ja"
+    "|Ei sähköpostia=kyllä|Lupa soittaa=ei|Nepřeje si newsletter=ano"
+    "|Souhlas s obchodními sděleními=ne|Не присылать письма=да"  # noqa: RUF001 - words of other scripts
+    "|Разрешена рассылка=нет|Відмова від розсилки=так|Не телефонувати=так"  # noqa: RUF001 - words of other scripts
+    "|Згода на розсилку=ні|E-bülten aboneliği iptal=evet|Arama izni=hayır|DM送付=不可"  # noqa: RUF001 - words of other scripts
+    "|連絡可否=否|接受营销=否|请不要打电话=是|이메일 수신 동의=아니오|연락 금지=예"
+    "|Nu dorește apeluri=da"
+    "|Acord marketing=nu|Dezabonat la=2024-02-03|Hozzájárulás e-mailhez=nem"
+    "|Συγκατάθεση επικοινωνίας=όχι|Διαγραφή από λίστα=ναι"  # noqa: RUF001 - words of other scripts
+    "|Kategorie=Werbewiderspruch|Gruppe=Nicht kontaktieren"
+    "|Segment=Do-not-contact list|Typ=Abgemeldet|Etiqueta=No molestar"
+    "|Does not wish to be contacted=yes|Privacy: no emails=Y"
+    "|Telemarketing consent=denied|TCPA opt-out=Y|CallingListStatus=Removed"
+    "|Mail preference service=yes|Subscription cancelled=true"
+    "|Suppression reason=user request|email_unsubscribed_at=2023-02-02"
+    "|bounce_or_unsub=unsub|Interessiert an Newsletter=nein"
+    "|Darf per Mail angesprochen werden=Nein|Verweigert Kontakt=ja"
+    "|Sperrkennzeichen=X|Opt-Out-Datum=01.01.2024|Datenlöschung beantragt=ja"
+    "|Postwerbung verboten=x|Ne souhaite pas être démarché=oui|Liste rouge=oui"
+    "|Inscription annulée=oui|Stop SMS=oui|Veut recevoir nos offres=non"
+    "|Accepte d'être rappelé=non|Derecho de oposición ejercido=sí"
+    "|Excluido de campañas=sí|Deseo recibir ofertas=no|Anulada suscripción=sí"
+    "|Consentimiento revocado el=2024-01-01|Contatto vietato=sì"
+    "|Escluso da campagne=sì|Autorizza newsletter=no"
+    "|Bezwaar tegen direct marketing=ja|Geen contact meer=ja"
+    "|Toestemming ingetrokken op=2024-01-05|Niet meer benaderen=ja"
+    "|Nieuwsbrief opgezegd=ja|Bloqueado para contato=sim|Revogou consentimento=sim"
+    "|Deseja receber ofertas=não|Oposição ao marketing=sim"
+    "|Zgoda wycofana dnia=2024-01-05|Nie chce ofert=tak|Akceptuje mailing=nie"
+    "|Blokada wysyłki=tak|Avsagt nyhetsbrev=ja|Får ej ringas=ja"
+    "|Tackat nej till reklam=ja|Sagt nej tak=ja|Afmeldt den=2024-01-05"
+    "|Ingen opkald=ja|Trukket samtykke=ja|Avmeldingsdato=2024-01-05"
+    "|Kieltänyt yhteydenotot=kyllä|Suoramarkkinointi kielletty=kyllä"
+    "|Saako lähettää sähköpostia=ei|Odhlášení z newsletteru=ano"
+    "|Nesouhlasí s oslovením=ano|Odvolal souhlas=ano|Отозвал согласие=да"
+    "|Жалоба на спам=да|Не отправлять SMS=да|Согласен на рассылку=нет"  # noqa: RUF001 - words of other scripts
+    "|Скарга на спам=так|Відкликав згоду=так|Tanıtım almak istemiyor=evet"  # noqa: RUF001 - words of other scripts
+    "|İzin iptal tarihi=2024-01-05|KVKK onayı=hayır|受信拒否フラグ=1|連絡しないでください=○"  # noqa: RUF001 - words of other scripts
+    "|メール送信許可=不可|拒绝推广=是|已退订日期=2024-01-05|同意接收邮件=否"
+    "|수신 동의 철회일=2024-01-05|마케팅 동의=미동의"
+    "|Retras consimțământ=da|Nu mai contactați=da|Visszavont hozzájárulás=igen"
+    "|Ne hívja=igen|Απεγγραφή=ναι|Να μην ενοχληθεί=ναι|Segment=Suppressed contacts"  # noqa: RUF001 - words of other scripts
+)
+
+
+@pytest.mark.parametrize("pair", UNSEEN)
+def test_headers_that_nobody_wrote_the_words_for_are_noticed(pair: str) -> None:
+    header, _, cell = pair.rpartition("=")
+    file = column_of(header, cell)
+
+    assert is_noticed(file)
+    assert not any(statement.agrees for row in file.rows for statement in row.consent)
+
+
+@pytest.mark.parametrize(
+    "status",
+    split(
+        "Wants no contact|Abgesprungen - keine Mails|Opted-out via link|Se dio de baja"
+        "|Plus intéressé, ne pas rappeler|Non contattare più|Niet benaderen!|Rezygnacja"
+        "|Не беспокоить|配信停止中|退订用户|수신거부자|Passed away 2023|Nicht mehr bei Firma"  # noqa: RUF001 - words of other scripts
+        "|Blacklist|Do not solicit|Hat sich abgemeldet|Kontaktsperre aktiv"
+        "|Désinscrit le 12/03|No volver a llamar|Non interessato|Wil niet gebeld worden"
+        "|Não perturbar|Brak kontaktu na prośbę|Vill ej bli kontaktad|Kielletty"
+        "|Nesouhlasí|Просил не звонить|営業お断り|拒绝联系|연락금지|Retired|In Rente|Pensioniert"
+    ),
+)
+def test_statuses_that_nobody_wrote_the_words_for_are_noticed(status: str) -> None:
+    assert is_noticed(column_of("Status", status, "Active"))
+
+
+@pytest.mark.parametrize(
+    "note",
+    split(
+        "Bitte aus der Kartei streichen, will keine Post|wil niet meer gebeld worden"
+        "|bir daha aramayın dedi|もうメールしないでほしいとのこと|ζήτησε να μην τον ξανακαλέσουμε"  # noqa: RUF001 - words of other scripts
+        "|He asked that we lose his number|verbittet sich weitere Anrufe"
+        "|keinerlei Kontakt gewünscht|a demandé à ne plus être sollicité"
+        "|no insistir, pidió baja|chiede di essere cancellato"
+        "|verzocht om verwijdering uit bestand|pediu exclusão dos dados"
+        "|żąda usunięcia danych|vill bli borttagen ur registret|bad om at blive slettet"
+        "|pyysi poistamaan tietonsa|žádá o výmaz údajů|требует удалить данные"
+        "|verilerinin silinmesini istedi|個人情報の削除依頼あり|要求删除个人信息|삭제 요청"
+        "|cere ștergerea datelor"
+    ),
+)
+def test_notes_that_nobody_wrote_the_words_for_are_noticed(note: str) -> None:
+    assert is_noticed(column_of("Notes", note))
+
+
+@pytest.mark.parametrize(
+    "header",
+    split(
+        "Consent withdrawn on|Consentimiento revocado|Toestemming ingetrokken op|Odvolal souhlas"
+        "|Trukket samtykke|Avsagt nyhetsbrev|Consent (old webform)|Newsletter zurückgegeben"
+    ),
+)
+def test_a_header_with_words_that_nobody_knows_is_no_agreement(header: str) -> None:
+    file = column_of(header, "yes")
+
+    assert file.unread_consent or stopped(file)
+    assert not any(statement.agrees for row in file.rows for statement in row.consent)
