@@ -67,7 +67,8 @@ class Meaning(Enum):
 
 
 _NEGATION, _BEFORE = Stems(PARTS["negation"]["words"]), Stems(PARTS["negation"]["before"])
-_CONTACT = Stems(PARTS["contact"]["words"])
+_SPOKEN = Stems(PARTS["contact"]["words"])
+_CONTACT = Stems([*PARTS["contact"]["words"], *PARTS["contact"]["of_headers"]])
 _PERMISSION = Stems(PARTS["permission"]["words"])
 _WEAK_PERMISSION = Stems(PARTS["permission"]["beside_contact"])
 _LEAVING, _MAYBE = Stems(PARTS["leaving"]["words"]), Stems(PARTS["leaving"]["maybe"])
@@ -142,10 +143,11 @@ def asks_for_answer(header: str) -> bool:
     return _ANSWERS.search(" ".join(words)) is not None and bool(_CONTACT.places_in(words))
 
 
-def may_be_asked(header: str) -> bool:
+def may_be_asked(header: str, *, is_of_addresses: bool) -> bool:
     """Whether a yes or a no below a header may be about being written to."""
     words = _split(header[:_MAX_CHARS])
-    return bool(_CONTACT.places_in(words)) and not _BENIGN.places_in(words)
+    is_contact = is_of_addresses or bool(_CONTACT.places_in(words))
+    return is_contact and not _BENIGN.places_in(words)
 
 
 def is_foreign_consent(header: str) -> bool:
@@ -167,7 +169,7 @@ def may_refuse(text: str) -> bool:
     words = _split(text[:_MAX_NOTE])
     if _REQUESTS.stands_in(" ".join(words)) or _asks_for_erasure(words):
         return True
-    return not _BENIGN.places_in(words) and _is_denied(words, _CONTACT.places_in(words))
+    return not _BENIGN.places_in(words) and _is_denied(words, _SPOKEN.places_in(words))
 
 
 def _split(text: str) -> list[str]:
@@ -181,11 +183,10 @@ def _is_denied(words: Sequence[str], places: Sequence[int]) -> bool:
     negations = _NEGATION.places_in(words)
     if any(abs(place - other) <= _NEAR for place in negations for other in places):
         return not _BENIGN.places_in(words)
-    return any(_begins_denial(words, place) for place in _BEFORE.places_in(words))
+    return any(_begins_denial(words, place, places) for place in _BEFORE.places_in(words))
 
 
-def _begins_denial(words: Sequence[str], place: int) -> bool:
+def _begins_denial(words: Sequence[str], place: int, places: Sequence[int]) -> bool:
     """Whether `no` is a no to what follows, and no number: `No. de contacto`."""
-    following = words[place + 1 : place + 4]
-    is_number = bool(following) and following[0] in _OF
-    return not is_number and bool(_CONTACT.places_in(following) or _PERMISSION.places_in(following))
+    is_number = place + 1 < len(words) and words[place + 1] in _OF
+    return not is_number and any(0 < other - place < _NEAR for other in places)

@@ -189,7 +189,9 @@ def _may_be_asked(column: Column) -> bool:
     """Whether yes and no in a column would be about being written to."""
     if is_no_answer(column.header):
         return False
-    return column.guess in _ADDRESSES or (column.guess is None and may_be_asked(column.header))
+    is_of_addresses = column.guess in _ADDRESSES
+    is_open = column.guess is None or is_of_addresses
+    return is_open and may_be_asked(column.header, is_of_addresses=is_of_addresses)
 
 
 def list_unread_consent(
