@@ -101,7 +101,7 @@ def read_parts(header: str) -> Meaning | None:
         return Meaning.OPT_OUT
     permission = _PERMISSION.places_in(words)
     if _is_denied(words, [*contact, *permission]):
-        return Meaning.OPT_OUT
+        return Meaning.MAYBE_OPT_OUT if _BENIGN.places_in(words) else Meaning.OPT_OUT
     if _MAYBE.places_in(words) or _asks_for_erasure(words):
         return Meaning.OPT_OUT if contact else Meaning.MAYBE_OPT_OUT
     return _read_yes(words, is_permission=bool(permission)) if contact or permission else None
@@ -144,10 +144,13 @@ def asks_for_answer(header: str) -> bool:
 
 
 def may_be_asked(header: str, *, is_of_addresses: bool) -> bool:
-    """Whether a yes or a no below a header may be about being written to."""
+    """Whether a yes or a no below a header may be about being written to.
+
+    A header that denies something may deny that, in words that nobody has listed.
+    """
     words = _split(header[:_MAX_CHARS])
-    is_contact = is_of_addresses or bool(_CONTACT.places_in(words))
-    return is_contact and not _BENIGN.places_in(words)
+    is_meant = is_of_addresses or bool(_CONTACT.places_in(words) or _NEGATION.places_in(words))
+    return is_meant and not _BENIGN.places_in(words)
 
 
 def is_foreign_consent(header: str) -> bool:
@@ -182,7 +185,7 @@ def _is_denied(words: Sequence[str], places: Sequence[int]) -> bool:
         return False
     negations = _NEGATION.places_in(words)
     if any(abs(place - other) <= _NEAR for place in negations for other in places):
-        return not _BENIGN.places_in(words)
+        return True
     return any(_begins_denial(words, place, places) for place in _BEFORE.places_in(words))
 
 

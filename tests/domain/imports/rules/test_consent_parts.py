@@ -316,6 +316,25 @@ UNSEEN = split(
     "|수신 동의 철회일=2024-01-05|마케팅 동의=미동의"
     "|Retras consimțământ=da|Nu mai contactați=da|Visszavont hozzájárulás=igen"
     "|Ne hívja=igen|Απεγγραφή=ναι|Να μην ενοχληθεί=ναι|Segment=Suppressed contacts"  # noqa: RUF001 - words of other scripts
+    "|Not to be called=yes|No sales contact=Y|EmailStatusFlag_OptOut=1"
+    "|contact_blocked_flag=true|Solicitation allowed=N|Werbezusendungen=nein"
+    "|Kontaktverbot bis=2030-01-01|Einwilligung entzogen=ja|Werbestopp=ja"
+    "|Rückruf unerwünscht=x|Ne désire pas d'appels=oui"
+    "|Consentement retiré le=2024-01-05|Pas d'envoi=oui|Joignable par mail=non"
+    "|Sin publicidad=sí|Prohibido contactar=sí|Acepta llamadas=no"
+    "|Nessuna pubblicità=sì|Blocco comunicazioni=sì|Può ricevere email=no"
+    "|Geen telemarketing=ja|Belverbod=ja|Reclame gewenst=nee"
+    "|Sem publicidade=sim|Parou de receber=sim|Permite contato=não"
+    "|Zakaz kontaktu=tak|Zablokowane powiadomienia=tak|Zgoda RODO=nie"
+    "|Inga samtal=ja|Reklamspärrad=ja|Godkänner kontakt=nej"
+    "|Ingen markedsføring=ja|Markedsføringssamtykke=nej|Ikke kontaktbar=ja"
+    "|Yhteydenotto kielletty=kyllä|Markkinointiesto=kyllä"
+    "|Nesmí být kontaktován=ano|Blokovaný kontakt=ano|Reklamasız=evet"  # noqa: RUF001 - words of other scripts
+    "|İletişim yasağı=evet|Рекламу не слать=да|Запрет на звонки=да"  # noqa: RUF001 - words of other scripts
+    "|Без рассылки=да|Заборонено дзвонити=так|Без реклами=так|連絡禁止フラグ=1|広告拒否=1"
+    "|配信対象外=1|勿发邮件=是|不允许联系=是|연락 불가=예|전화 금지=예|Fără reclame=da"
+    "|Interzis contactul=da|Reklám tiltva=igen|Nem hívható=igen"
+    "|Όχι διαφημίσεις=ναι|Απαγορεύεται η επικοινωνία=ναι"  # noqa: RUF001 - words of other scripts
 )
 
 
@@ -338,6 +357,11 @@ def test_headers_that_nobody_wrote_the_words_for_are_noticed(pair: str) -> None:
         "|Désinscrit le 12/03|No volver a llamar|Non interessato|Wil niet gebeld worden"
         "|Não perturbar|Brak kontaktu na prośbę|Vill ej bli kontaktad|Kielletty"
         "|Nesouhlasí|Просил не звонить|営業お断り|拒绝联系|연락금지|Retired|In Rente|Pensioniert"
+        "|Opt-out requested|Möchte nicht mehr kontaktiert werden"
+        "|A demandé l'arrêt des mails|No llamar más"
+        "|Ha chiesto di non essere contattato|Niet meer bellen|Não contatar mais"
+        "|Nie kontaktować się|Ønsker ikke kontakt|Ei halua yhteydenottoa"
+        "|Больше не писать|連絡拒否|不要联系"
     ),
 )
 def test_statuses_that_nobody_wrote_the_words_for_are_noticed(status: str) -> None:
@@ -357,6 +381,10 @@ def test_statuses_that_nobody_wrote_the_words_for_are_noticed(status: str) -> No
         "|pyysi poistamaan tietonsa|žádá o výmaz údajů|требует удалить данные"
         "|verilerinin silinmesini istedi|個人情報の削除依頼あり|要求删除个人信息|삭제 요청"
         "|cere ștergerea datelor"
+        "|please stop phoning|kein Anruf mehr erwünscht!!|merci de ne plus m'écrire"
+        "|que no le escriban|basta email|stop met mailen|chega de e-mails"
+        "|koniec z mailami|slutt å ringe|lopettakaa soittelu|хватит звонить|電話しないで"
+        "|别再打电话"
     ),
 )
 def test_notes_that_nobody_wrote_the_words_for_are_noticed(note: str) -> None:
@@ -375,3 +403,12 @@ def test_a_header_with_words_that_nobody_knows_is_no_agreement(header: str) -> N
 
     assert file.unread_consent or stopped(file)
     assert not any(statement.agrees for row in file.rows for statement in row.consent)
+
+
+@pytest.mark.parametrize(
+    "header", ["Not contacted", "Noch nicht kontaktiert", "Email not verified"]
+)
+def test_what_may_not_have_happened_yet_is_asked_about_and_suppresses_nobody(header: str) -> None:
+    file = column_of(header, "yes", "no")
+
+    assert (file.unread_consent, stopped(file)) == ((header,), set())
