@@ -126,7 +126,7 @@ class ConsentScan:
                 continue
             if not is_answer(text):
                 self._asking.discard(index)
-            elif self._columns[index].guess is not None or not text.strip().isdecimal():
+            elif _is_proof(text, is_of_addresses=self._columns[index].guess is not None):
                 self._answering.add(index)
         for index in tuple(self._named_twice):
             if index < len(cells) and (is_said_no(cells[index]) or is_refusal(cells[index])):
@@ -183,6 +183,12 @@ def says_no_above(text: str) -> bool:
         or may_refuse(text)
         or read_parts(text) is Meaning.OPT_OUT
     )
+
+
+def _is_proof(text: str, *, is_of_addresses: bool) -> bool:
+    """Whether an answer is none by chance: a number may count, an `x` stand for an address."""
+    stripped = text.strip()
+    return len(stripped) > 1 if is_of_addresses else not stripped.isdecimal()
 
 
 def _may_be_asked(column: Column) -> bool:

@@ -66,10 +66,18 @@ def test_ordinary_columns_of_exports_are_in_nobodys_way(pair: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["Phone", "Tel.", "E-Mail", "Mailing", "Reklam"])
-@pytest.mark.parametrize("cell", ["nein", "x", "yes"])
+@pytest.mark.parametrize("cell", ["nein", "no", "yes"])
 def test_a_yes_or_a_no_where_an_address_or_nothing_is_expected_is_asked_about(
     header: str, cell: str
 ) -> None:
     file = read_csv(f'name,company,mail,"{header}"\nAnn Lee,A,a@a.example,{cell}\n'.encode())
 
     assert header in file.unread_consent or file.opted_out_count or file.rows[0].consent
+
+
+@pytest.mark.parametrize(("header", "is_asked"), [("Mailing", True), ("E-Mail", False)])
+def test_a_cross_is_an_answer_but_where_an_address_may_be_left_out(
+    header: str,
+    is_asked: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert bool(column_of(header, "x").unread_consent) is is_asked
