@@ -932,7 +932,7 @@ async def test_the_mapping_decides_about_columns_and_defaults(api: Client) -> No
 
     await import_file(
         api,
-        f"email,email,who\nx,a@{tag}.example,Ann Lee\n".encode(),
+        f"email,email,who\nold,a@{tag}.example,Ann Lee\n".encode(),
         columns={"email": None, "email (2, column 2)": "email", "who": "full_name"},
         defaults={"country": "Norway", "title": "Friend"},
         enrich=False,
@@ -940,6 +940,23 @@ async def test_the_mapping_decides_about_columns_and_defaults(api: Client) -> No
 
     values = (await find_lead(api, f"a@{tag}.example"))["values"]
     assert (values["full_name"], values["country"], values["title"]) == ("Ann Lee", "NO", "Friend")
+
+
+async def test_who_reads_a_second_address_is_found_again_by_it(api: Client) -> None:
+    tag = unique_tag()
+    rows = (
+        f"Zelma Quark,Zorb,zelma@{tag}.example; z.quark@{tag}p.example",
+        f"Zelma Quark,Other,z.quark@{tag}p.example",
+        f"Bert Low,Zorb,bert@{tag}.example; ann@{tag}.example",
+        f"Ann Hi,Zorb,ann@{tag}.example",
+    )
+
+    completed = await import_file(
+        api, "\n".join(("name,company,email", *rows)).encode(), enrich=False
+    )
+
+    states = [row["state"] for row in await list_rows(api, completed)]
+    assert states == ["created", "duplicate", "created", "created"]
 
 
 async def test_bad_rows_are_downloaded_with_their_reasons_and_neutral_cells(api: Client) -> None:

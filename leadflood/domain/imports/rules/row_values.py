@@ -17,7 +17,9 @@ CONFIDENCE = 0.9
 DERIVED_CONFIDENCE = 0.7
 """How sure a company's domain is that was only read off an address."""
 FURTHER_CONFIDENCE = 0.4
-"""How sure a second address or number of a cell is: too little to say who the lead is."""
+"""How sure a second number of a cell is: too little to say who the lead is."""
+FURTHER_EMAIL_CONFIDENCE = 0.5
+"""How sure a second address is: enough to find its reader again, if they have this name."""
 
 
 def person_of(row: ImportRow, import_id: UUID, now: datetime) -> NewPerson:
@@ -41,7 +43,7 @@ def values_of(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValu
     if domain is not None and FieldName.COMPANY_DOMAIN not in row.values:
         rated.append((FieldName.COMPANY_DOMAIN, domain, DERIVED_CONFIDENCE, IMPORT_METHOD))
     rated += [
-        (field, value, FURTHER_CONFIDENCE, f"{IMPORT_METHOD}.{position}")
+        (field, value, _further_confidence(field), f"{IMPORT_METHOD}.{position}")
         for field, values in row.others.items()
         for position, value in enumerate(values, 2)
     ]
@@ -58,6 +60,10 @@ def values_of(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValu
         )
         for field, value, confidence, method in rated
     )
+
+
+def _further_confidence(field: FieldName) -> float:
+    return FURTHER_EMAIL_CONFIDENCE if field is FieldName.EMAIL else FURTHER_CONFIDENCE
 
 
 def evidence_of(import_id: UUID, number: int) -> str:

@@ -12,6 +12,7 @@ from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.normalization.companies import company_key
 from leadflood.contracts.normalization.domains import company_domain
 from leadflood.contracts.normalization.emails import normalize_email
+from leadflood.contracts.normalization.mailboxes import mailbox_key
 from leadflood.contracts.normalization.names import person_keys, whole_name
 from leadflood.contracts.normalization.profiles import read_linkedin
 from leadflood.contracts.normalization.role_mailboxes import is_role_mailbox
@@ -26,6 +27,7 @@ from leadflood.domain.leads.schemas.identity import (
     IdentityKey,
     NewPerson,
 )
+from leadflood.engine.errors import Invalid
 
 LEAST_CONFIDENCE = 0.5
 """An address or a name somebody merely guessed must not merge two people."""
@@ -100,7 +102,7 @@ def names_in(values: Iterable[FoundValue]) -> tuple[str, str]:
 def _proven_keys(texts: Texts) -> set[IdentityKey]:
     """Return the keys that one person alone has."""
     keys = {
-        IdentityKey("email", email)
+        IdentityKey("email", _mailbox_of(email))
         for email in _each(texts, FieldName.EMAIL, normalize_email)
         if not is_role_mailbox(email)
     }
@@ -110,6 +112,14 @@ def _proven_keys(texts: Texts) -> set[IdentityKey]:
         for page in pages
         if page is not None and page.is_person
     }
+
+
+def _mailbox_of(email: str) -> str:
+    """Return the mailbox of an address; an address that has no such form stands for itself."""
+    try:
+        return mailbox_key(email)
+    except Invalid:
+        return email
 
 
 def _name_keys(texts: Texts) -> set[IdentityKey]:
@@ -140,7 +150,9 @@ def _mailbox_keys(texts: Texts, strong: set[IdentityKey]) -> set[IdentityKey]:
     """Return the keys of addresses that are not proven to be one person's alone."""
     proven = {key.value for key in strong}
     shared = [
-        email for email in _each(texts, FieldName.EMAIL, normalize_email) if email not in proven
+        email
+        for email in _each(texts, FieldName.EMAIL, normalize_email)
+        if _mailbox_of(email) not in proven
     ]
     if not shared:
         return set()

@@ -14,6 +14,7 @@ import msgspec
 
 from leadflood.contracts.normalization.companies import company_key
 from leadflood.contracts.normalization.names import whole_name
+from leadflood.contracts.normalization.phones import is_mobile
 from leadflood.contracts.normalization.text import name_key
 from leadflood.domain.leads.rules.name_match import best_names, organisations_differ, people_differ
 from leadflood.domain.leads.rules.union_find import UnionFind
@@ -163,8 +164,12 @@ def _order(key: IdentityKey) -> tuple[bool, bool, IdentityKey]:
 
 
 def are_told_apart(left: Bearer, right: Bearer) -> bool:
-    """Whether strong keys of one kind, names, or a person's word tell two apart."""
-    return _are_others(left, right) or _have_other_keys(left, right)
+    """Whether strong keys, mobile numbers, names or a person's word tell two apart."""
+    return (
+        _are_others(left, right)
+        or _have_other_keys(left, right)
+        or _have_other_mobiles(left, right)
+    )
 
 
 def _match_strong(current: Bearer, others: Sequence[Bearer], _kind: str) -> Sequence[Bearer]:
@@ -219,3 +224,14 @@ def _have_other_keys(left: Bearer, right: Bearer) -> bool:
     kinds &= {key.kind for key in right.keys if key.is_strong}
     shared = {key.kind for key in left.keys & right.keys}
     return not kinds <= shared
+
+
+def _have_other_mobiles(left: Bearer, right: Bearer) -> bool:
+    """Whether both have mobile numbers, and none in common: a number of an office is shared."""
+    numbers, others = _mobiles_of(left), _mobiles_of(right)
+    return bool(numbers and others) and numbers.isdisjoint(others)
+
+
+def _mobiles_of(bearer: Bearer) -> set[str]:
+    phones = {key.value.rpartition("|")[2] for key in bearer.keys if key.kind == "name_phone"}
+    return {phone for phone in phones if is_mobile(phone)}

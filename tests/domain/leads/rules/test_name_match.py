@@ -13,6 +13,7 @@ from leadflood.domain.leads.rules.name_match import organisations_differ, people
         ("anna maria alpha", "maria alpha"),
         ("katharina lee", "katarina lee"),
         ("anna", "anna alpha"),
+        ("liz low", "elizabeth low"),
         ("山田太郎", "taro yamada"),
         ("", "anna alpha"),
     ],

@@ -129,6 +129,7 @@ async def test_namesakes_at_one_domain_are_two_leads_and_each_is_found_again(
     [
         ({"email": "j1@big.example"}, {"email": "j2@big.example"}),
         ({"linkedin_url": "linkedin.com/in/j1"}, {"linkedin_url": "linkedin.com/in/j2"}),
+        ({"mobile_phone": "+491701234567"}, {"phone": "+491717654321"}),
     ],
 )
 async def test_a_weak_key_joins_unless_a_strong_one_of_the_same_kind_differs(
@@ -140,6 +141,33 @@ async def test_a_weak_key_joins_unless_a_strong_one_of_the_same_kind_differs(
     (other,) = await saved(database, a_person(**BIG, **second))
 
     assert bare == known != other
+
+
+async def test_the_numbers_of_an_office_tell_nobody_apart(database: Database) -> None:
+    first, second = await saved(
+        database, a_person(**BIG, phone="+4930901820"), a_person(**BIG, phone="+4930901821")
+    )
+
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("email", "other"),
+    [
+        ("zora.quint@gmail.com", "zoraquint@googlemail.com"),
+        ("ada+news@k.example", "ADA@k.example"),
+    ],
+)
+async def test_the_spellings_of_a_mailbox_are_one_address(
+    database: Database, email: str, other: str
+) -> None:
+    first, second = await saved(
+        database,
+        a_person(full_name="Zora Quint", email=email),
+        a_person(full_name="Zora Quint", email=other),
+    )
+
+    assert first == second
 
 
 async def test_an_address_found_by_a_name_merges_nobody(database: Database) -> None:
