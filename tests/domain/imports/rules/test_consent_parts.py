@@ -335,6 +335,7 @@ UNSEEN = split(
     "|配信対象外=1|勿发邮件=是|不允许联系=是|연락 불가=예|전화 금지=예|Fără reclame=da"
     "|Interzis contactul=da|Reklám tiltva=igen|Nem hívható=igen"
     "|Όχι διαφημίσεις=ναι|Απαγορεύεται η επικοινωνία=ναι"  # noqa: RUF001 - words of other scripts
+    "|Aufnahme in Verteiler erlaubt=nein|Nevolejte=ano|Divieto di contatto=sì|Aucun démarchage=oui"
 )
 
 
@@ -385,6 +386,7 @@ def test_statuses_that_nobody_wrote_the_words_for_are_noticed(status: str) -> No
         "|que no le escriban|basta email|stop met mailen|chega de e-mails"
         "|koniec z mailami|slutt å ringe|lopettakaa soittelu|хватит звонить|電話しないで"
         "|别再打电话"
+        "|ne plus relancer|nie życzy sobie kontaktu|ne plus le relancer"
     ),
 )
 def test_notes_that_nobody_wrote_the_words_for_are_noticed(note: str) -> None:
