@@ -942,6 +942,22 @@ async def test_the_mapping_decides_about_columns_and_defaults(api: Client) -> No
     assert (values["full_name"], values["country"], values["title"]) == ("Ann Lee", "NO", "Friend")
 
 
+async def test_an_initial_takes_no_names_place_and_a_later_name_does(api: Client) -> None:
+    tag = unique_tag()
+    rows = ("Eliza,Low,Sales", "Elizabeth,Low,Sales", "E.,Low,CEO")
+
+    await import_file(
+        api,
+        "\n".join(
+            ("first name,last name,title,email", *(f"{row},e@{tag}.example" for row in rows))
+        ).encode(),
+        enrich=False,
+    )
+
+    values = (await find_lead(api, f"e@{tag}.example"))["values"]
+    assert (values["first_name"], values["title"]) == ("Elizabeth", "CEO")
+
+
 async def test_who_reads_a_second_address_is_found_again_by_it(api: Client) -> None:
     tag = unique_tag()
     rows = (

@@ -4,8 +4,9 @@ import hashlib
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from leadflood.contracts.found_values import FoundValue
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization.domains import domain_of_email
+from leadflood.contracts.normalization.names import has_initials
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.rows import ImportRow
 from leadflood.domain.leads.schemas.identity import NewPerson
@@ -15,11 +16,13 @@ IMPORT_METHOD = "import"
 CONFIDENCE = 0.9
 """How sure a customer's own records are: more than a guess, less than a check."""
 DERIVED_CONFIDENCE = 0.7
-"""How sure a company's domain is that was only read off an address."""
+"""How sure a company's domain is that was only read off an address, and an initial as a name."""
 FURTHER_CONFIDENCE = 0.4
 """How sure a second number of a cell is: too little to say who the lead is."""
 FURTHER_EMAIL_CONFIDENCE = 0.5
 """How sure a second address is: enough to find its reader again, if they have this name."""
+
+_GIVEN_FIRST = frozenset({FieldName.FULL_NAME, FieldName.FIRST_NAME})
 
 
 def person_of(row: ImportRow, import_id: UUID, now: datetime) -> NewPerson:
@@ -38,7 +41,10 @@ def values_of(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValu
     """
     evidence = evidence_of(import_id, row.number)
     observed_at = now + timedelta(microseconds=row.number)
-    rated = [(field, value, CONFIDENCE, IMPORT_METHOD) for field, value in row.values.items()]
+    rated = [
+        (field, value, _confidence_of(field, value), IMPORT_METHOD)
+        for field, value in row.values.items()
+    ]
     domain = domain_of_email(str(row.values.get(FieldName.EMAIL, "")))
     if domain is not None and FieldName.COMPANY_DOMAIN not in row.values:
         rated.append((FieldName.COMPANY_DOMAIN, domain, DERIVED_CONFIDENCE, IMPORT_METHOD))
@@ -60,6 +66,14 @@ def values_of(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValu
         )
         for field, value, confidence, method in rated
     )
+
+
+def _confidence_of(field: FieldName, value: Scalar) -> float:
+    """Return how sure a value is: a later `E.` does not take the place of `Elizabeth`."""
+    if field not in _GIVEN_FIRST:
+        return CONFIDENCE
+    first = str(value).partition(" ")[0].strip(".")
+    return DERIVED_CONFIDENCE if len(first) == 1 and has_initials(first) else CONFIDENCE
 
 
 def _further_confidence(field: FieldName) -> float:
