@@ -136,7 +136,10 @@ class DuplicateSearch:
 
         Pairs of theirs that are alike no more are dropped, unless a person has decided them.
         """
-        identities = await telling_apart.describe(tx, lead_ids)
+        described = await telling_apart.describe(tx, lead_ids)
+        # a lead that an undo deletes after it is described has no signature any more
+        left = await telling_apart.wait_and_keep(tx, [lead.id for lead in described])
+        identities = [lead for lead in described if lead.id in left]
         if not identities:
             return ()
         before = await repository.lock_signatures(tx, [lead.id for lead in identities])

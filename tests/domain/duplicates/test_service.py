@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -25,6 +26,11 @@ pytestmark = pytest.mark.pg
 SEARCH = DuplicateSearch(Settings(), IDS, CLOCK)
 SERVICE = DuplicateService(LeadService(), LeadMerging(IDS, CLOCK), CLOCK)
 ANN = Editor(by="ann")
+SIGNED = Query(
+    "count_signed",
+    "SELECT count(*) FROM duplicate_signature WHERE lead_id = ANY($1::uuid[])",
+    ("lead_ids",),
+)
 COUNT = Query("count_pairs", "SELECT count(*) FROM possible_duplicate", ())
 
 
@@ -146,6 +152,19 @@ async def test_a_pair_goes_with_its_lead(database: Database) -> None:
         await delete_leads(tx, [younger])
 
     assert await database.fetch_value(COUNT) == before - 1
+
+
+async def test_a_lead_that_goes_during_a_search_leaves_nothing_behind(database: Database) -> None:
+    leaving, staying = await saved(database, *namesakes("leaving.example"))
+    async with database.transaction() as tx:
+        await delete_leads(tx, [leaving])
+        running = asyncio.create_task(search(database))
+        done, _ = await asyncio.wait({running}, timeout=0.3)
+
+    await running
+    assert not done  # the search met the deletion
+    assert list(await pairs_of(database, staying)) == []
+    assert await database.fetch_value(SIGNED, lead_ids=[leaving, staying]) == 1
 
 
 async def test_who_sees_their_own_leads_sees_pairs_of_those_alone(database: Database) -> None:

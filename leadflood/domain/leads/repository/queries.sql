@@ -382,6 +382,10 @@ WHERE lead_id = ANY(:ids::uuid[]) AND taken_at = :taken_at::timestamptz;
 -- Leads stay while something that names them is written; who is going is not waited for.
 SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR KEY SHARE SKIP LOCKED;
 
+-- name: wait_and_keep
+-- As keep_from_going, for leads none of which may be passed over: it waits for who is going.
+SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR KEY SHARE;
+
 -- name: keep_apart
 -- A person says that two leads are others.
 UPDATE lead SET

@@ -43,6 +43,12 @@ async def keep_from_going(tx: Tx, lead_ids: Iterable[UUID]) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
+async def wait_and_keep(tx: Tx, lead_ids: Iterable[UUID]) -> set[UUID]:
+    """Lock leads against deletion, after those who delete them; return those that are left."""
+    rows = await tx.fetch(SQL.wait_and_keep, ids=sorted(set(lead_ids)))
+    return {row["id"] for row in rows}
+
+
 async def keep_apart(tx: Tx, pairs: Iterable[tuple[UUID, UUID]], now: datetime) -> None:
     """Record on locked leads that others are not they."""
     ordered = sorted(pairs)

@@ -37,6 +37,14 @@ async def keep_from_going(tx: Tx, lead_ids: Iterable[UUID]) -> set[UUID]:
     return await unsearched.keep_from_going(tx, lead_ids)
 
 
+async def wait_and_keep(tx: Tx, lead_ids: Iterable[UUID]) -> set[UUID]:
+    """Lock leads against deletion, after those who delete them; return those that are left.
+
+    Call it before the transaction locks anything else.
+    """
+    return await unsearched.wait_and_keep(tx, lead_ids)
+
+
 async def tell_apart(
     tx: Tx, lead_id: UUID, other_id: UUID, editor: Editor, now: datetime
 ) -> tuple[UUID, UUID]:
