@@ -41,6 +41,15 @@ _TYPED = frozenset(
         ColumnField.COMPANY_LINKEDIN_URL,
     }
 )
+_KINDS = {
+    ColumnField.EMAIL: {AddressKind.EMAIL},
+    ColumnField.PHONE: {AddressKind.PHONE},
+    ColumnField.MOBILE_PHONE: {AddressKind.PHONE},
+    ColumnField.LINKEDIN_URL: {AddressKind.URL},
+    ColumnField.COMPANY_LINKEDIN_URL: {AddressKind.URL},
+    ColumnField.COMPANY_DOMAIN: {AddressKind.URL, AddressKind.EMAIL},
+}
+"""Fields whose cells look like no address of another kind."""
 _SHOWN_CHARS = 60
 
 Fields = Sequence[ColumnField | None]
@@ -50,6 +59,10 @@ def describe_width(cells: Sequence[str], fields: Fields) -> str | None:
     """Return how many cells a row has where it lacks some that are read, or has more; else None."""
     if len(cells) == len(fields) or (len(cells) < len(fields) and not any(fields[len(cells) :])):
         return None
+    return _width(cells, fields)
+
+
+def _width(cells: Sequence[str], fields: Fields) -> str:
     return f"{len(cells)} cells where the header has {len(fields)}"
 
 
@@ -61,17 +74,18 @@ def shape_notes(cells: Sequence[str], fields: Fields) -> tuple[str, ...]:
 
 def find_shift(cells: Sequence[str], fields: Fields) -> str | None:
     """Return why the cells of a row stand in wrong columns; None: nothing shows that they do."""
-    width = describe_width(cells, fields)
-    if width is None:
+    if len(cells) == len(fields):
         return _find_lost_email(cells, fields)
+    fits = _fits if describe_width(cells, fields) else _may_fit
     for field, cell in zip(fields, cells, strict=False):
         text = cell.strip()
-        if field and text and not _fits(field, text):
+        if field and text and not fits(field, text):
             return (
-                f"{width}, and {text[:_SHOWN_CHARS]!r} stands in the column of {field.value}: a"
-                f" cell before it is {'missing' if len(cells) < len(fields) else 'too many'}"
+                f"{_width(cells, fields)}, and {text[:_SHOWN_CHARS]!r} stands in the column of"
+                f" {field.value}: a cell before it is"
+                f" {'missing' if len(cells) < len(fields) else 'too many'}"
             )
-    return None
+    return _find_lost_email(cells, fields)
 
 
 def _find_lost_email(cells: Sequence[str], fields: Fields) -> str | None:
@@ -87,6 +101,17 @@ def _find_lost_email(cells: Sequence[str], fields: Fields) -> str | None:
                 " and the column for it is empty"
             )
     return None
+
+
+def _may_fit(field: ColumnField, text: str) -> bool:
+    """Whether nothing but a cell that no column reads is known to be left out.
+
+    A value that is not understood is a fault of its own; an address of another kind is a shift.
+    """
+    if field in _TEXTS:
+        return _fits(field, text)
+    kind = kind_of(text)
+    return kind is None or field not in _KINDS or kind in _KINDS[field]
 
 
 def _fits(field: ColumnField, text: str) -> bool:

@@ -34,6 +34,36 @@ def test_rows_without_their_last_cells_are_rows(cells: list[str]) -> None:
     assert find_shift(cells, PERSON) is None
 
 
+NOTED = (Field.FULL_NAME, Field.COMPANY_NAME, Field.EMAIL, Field.PHONE, None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["Ccme", "cat@y.com", "+49 30 901822", "ok"], "'cat@y.com' stands in the column of comp"),
+        (["Cat Lo", "Ccme", "+49 30 901822", "ok"], "'+49 30 901822' stands in the column of email"),
+        (["Cat Lo", "+49 30 901822", "", "ok"], "4 cells where the header has 5"),
+        (["Cat Lo", "Ccme", "cat@y.com", "cat@z.com"], "'cat@z.com' stands in the column of phone"),
+    ],
+)
+def test_a_shift_is_noticed_where_the_last_column_is_not_read(
+    cells: list[str], reason: str
+) -> None:
+    assert reason in (find_shift(cells, NOTED) or "")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Cat Lo", "Ccme", "cat@y.com", "+49 30 901822"],
+        ["Cat Lo", "Ccme", "cat at y.com", "ask Bob"],
+        ["Cat Lo", "Ccme"],
+    ],
+)
+def test_a_row_that_lacks_only_what_is_not_read_is_a_row(cells: list[str]) -> None:
+    assert find_shift(cells, NOTED) is None
+
+
 def test_only_cells_that_are_read_are_missed() -> None:
     assert describe_width(["Ada", "a@b.com"], (Field.FULL_NAME, Field.EMAIL, None)) is None
     assert (
