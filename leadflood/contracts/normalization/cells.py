@@ -68,6 +68,9 @@ def read_cell(
     field: FieldName, text: str, region: str | None = None, currency: str | None = None
 ) -> ReadCell:
     """Read what stands in a cell of a field, alone; `rows` reads it beside its neighbors."""
+    if _LISTING in text and field not in _SPLITTING:
+        # Google Contacts lists the values of a field so; of one with a single value it is the first
+        text = next((part for part in text.split(_LISTING) if part.strip()), "")
     cleaned = clean_text(text)
     if is_missing(field, cleaned):
         note = None if is_blank(cleaned) else f"{_shown(cleaned)} is no value"
@@ -195,6 +198,8 @@ def _money(raw: float) -> Scalar | None:
 
 
 _LISTED = FieldName.COMPANY_TECHNOLOGIES
+_LISTING = ":::"
+_SPLITTING = frozenset({FieldName.EMAIL, FieldName.PHONE, FieldName.MOBILE_PHONE, _LISTED})
 _READERS: Mapping[FieldName, _Reader] = {
     FieldName.EMAIL: _email,
     FieldName.EMAIL_STATUS: _plainly(_email_status),

@@ -32,7 +32,8 @@ _RESERVED = tuple(f".{name}" for name in _TABLES["reserved"])
 _MAILERS: list[str] = _TABLES["mailers"]
 _ENDINGS: dict[str, str] = _TABLES["endings"]
 _WORDS = "|".join(map(re.escape, _TABLES["between"]))
-_BETWEEN = re.compile(r"\s*[;,|\n\t\u3001]\s*")
+_BETWEEN = re.compile(r"\s*(?:[;,|\n\t\u3001]|:::)\s*")
+"""What parts addresses; Google Contacts writes ` ::: `."""
 _WITHIN = re.compile(rf"\s*[/&+]\s*|\s+(?:{_WORDS})\s+|\s+", re.IGNORECASE)
 """What parts addresses where both sides are addresses; else it belongs to one."""
 _TORN = re.compile(
@@ -43,6 +44,8 @@ _TORN = re.compile(
 _IN_ANGLES = re.compile(r"^([^<>@]*|\"[^\"]*\")\s*<\s*([^<>\s]+)\s*>$")
 _LABEL = re.compile(r"^[^\W\d_][^\W\d_.-]*(?:[ .-]{1,2}[^\W\d_]+){0,3}\.?\s*:\s*(?=\S+@)")
 _REMARK = re.compile(r"^(\S+@\S+?)\s*\([^()@]*\)$")
+_BESIDE_PHONE = re.compile(r"^(\S+@\S+)\s*/\s*(\+?\d[\d\s()./-]{5,24})$")
+"""A number behind an address is told as a piece that is none."""
 _QUOTES = ("<>", "()", "[]", "{}", '""', "''", "``", "‹›", "«»", "“”", "„“", "‘’", "‚‘")  # noqa: RUF001 - as people write them
 _WRAPPERS = {pair[0]: pair[1] for pair in _QUOTES}
 _LAST = " .,;:!\u3002"
@@ -145,6 +148,8 @@ def _pieces(text: str) -> list[str]:
         if piece.count("@") > 1:
             words = _WITHIN.split(piece)
             parts = words if all("@" in word for word in words) else [piece]
+        elif match := _BESIDE_PHONE.match(piece):
+            parts = [match[1], match[2]]
         pieces += parts
     return [piece for piece in map(str.strip, pieces) if piece]
 

@@ -1,10 +1,10 @@
-"""Lists in one cell: items with commas, semicolons or bars between; an item may be in quotes."""
+"""Lists in one cell: items with commas, semicolons, bars or ` ::: ` between, maybe in quotes."""
 
 import re
 from collections.abc import Iterable
 
-_ITEM = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:[,;|]|\Z)|([^,;|]*)(?:[,;|]|\Z)')
-_NEEDS_QUOTES = re.compile(r'[,;|]|^\s|\s\Z|^"')
+_ITEM = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:[,;|]|:::|\Z)|((?:(?!:::)[^,;|])*)(?:[,;|]|:::|\Z)')
+_NEEDS_QUOTES = re.compile(r'[,;|]|:::|^\s|\s\Z|^"')
 
 
 def split_list(text: str) -> tuple[str, ...]:

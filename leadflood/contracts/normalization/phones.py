@@ -27,7 +27,7 @@ _EXTENSION = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(
-    r"\s*[;|\n,\u3001]\s*|\s+(?:or|oder|ou|o|and|und|et|y|e|of|en|или|и)\s+|\s*/\s*"
+    r"\s*(?:[;|\n,\u3001]|:::)\s*|\s+(?:or|oder|ou|o|and|und|et|y|e|of|en|или|и)\s+|\s*/\s*"
 )
 _PLAIN = re.compile(r"\+[1-9][0-9]{6,14}")
 """Most numbers: nothing but digits has to be taken off them (tested to agree with the rest)."""

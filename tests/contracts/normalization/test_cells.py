@@ -95,3 +95,28 @@ def test_a_value_that_is_no_text_has_one_form(
     field: FieldName, raw: Scalar, value: Scalar | None
 ) -> None:
     assert read_value(field, raw) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "others"),
+    [
+        (FieldName.EMAIL, "ada@a.com", ("ada2@a.com",)),
+        (FieldName.PHONE, "+4930901820", ("+491717654321",)),
+        (FieldName.COMPANY_DOMAIN, "a.com", ()),
+        (FieldName.COMPANY_NAME, "Acme", ()),
+        (FieldName.COMPANY_TECHNOLOGIES, ("Go", "SQL"), ()),
+    ],
+)
+def test_lists_of_google_contacts_are_read(
+    field: FieldName, value: object, others: tuple[str, ...]
+) -> None:
+    texts = {
+        FieldName.EMAIL: "ada@a.com ::: ada2@a.com",
+        FieldName.PHONE: "+49 30 901820 ::: +49 171 7654321",
+        FieldName.COMPANY_DOMAIN: "https://a.com ::: https://b.com",
+        FieldName.COMPANY_NAME: "Acme ::: Beta",
+        FieldName.COMPANY_TECHNOLOGIES: "Go ::: SQL",
+    }
+    cell = read_cell(field, texts[field])
+
+    assert (cell.value, cell.others) == (value, others)

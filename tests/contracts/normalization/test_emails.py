@@ -125,6 +125,8 @@ def test_what_is_email_calls_valid_is_an_address(email: str) -> None:
     ("text", "addresses"),
     [
         ("Jon Ra <jon@a.de>", ["jon@a.de"]),
+        ("jon@a.de ::: eva@a.de", ["jon@a.de", "eva@a.de"]),
+        ("jon@a.de / +49 30 901820", ["jon@a.de"]),
         ('"Ra, Jon" <jon@a.de>, Eva <eva@a.de>', ["jon@a.de", "eva@a.de"]),
         ("Ra, Jon <jon@a.de>", ["jon@a.de"]),
         ("lea@a.de;", ["lea@a.de"]),

@@ -156,12 +156,11 @@ async def test_a_pair_goes_with_its_lead(database: Database) -> None:
 
 async def test_a_lead_that_goes_during_a_search_leaves_nothing_behind(database: Database) -> None:
     leaving, staying = await saved(database, *namesakes("leaving.example"))
-    async with database.transaction() as tx:
+    async with asyncio.TaskGroup() as tasks, database.transaction() as tx:
         await delete_leads(tx, [leaving])
-        running = asyncio.create_task(search(database))
+        running = tasks.create_task(search(database))
         done, _ = await asyncio.wait({running}, timeout=0.3)
 
-    await running
     assert not done  # the search met the deletion
     assert list(await pairs_of(database, staying)) == []
     assert await database.fetch_value(SIGNED, lead_ids=[leaving, staying]) == 1

@@ -38,6 +38,8 @@ _TOO_LONG = (
     f" {MAX_RECORD_CHARS:,} signs"
 )
 
+_DOS_END = "\x1a"
+"""How programs of DOS end a text."""
 _BOMS = ("\ufeff", "ÿþ", "þÿ")
 """A mark at the beginning of a line, where files were joined, and what one of UTF-16 looks like."""
 
@@ -110,7 +112,7 @@ def require_rows(first: Sequence[Record]) -> None:
 
 
 class _Lines:
-    """The lines of a file, without NULs; some may be put back, to be read again."""
+    """The lines of a file, without NULs and ends of DOS; some may be put back, to be read again."""
 
     def __init__(self, text: TextIO, first_line: int) -> None:
         self._text = text
@@ -140,7 +142,9 @@ class _Lines:
         if line.startswith(_BOMS):
             line = line.lstrip("".join(_BOMS)) if self.number < 1 else line.lstrip(_BOMS[0])
             line = line or "\n"
-        return line.replace("\x00", "") or "\n" if "\x00" in line else line
+        if "\x00" in line or _DOS_END in line:
+            return line.replace("\x00", "").replace(_DOS_END, "") or "\n"
+        return line
 
 
 def _read_quoted(lines: _Lines, line: str, splitter: "_Splitter") -> Record:

@@ -7,6 +7,7 @@ import msgspec
 from leadflood.contracts.csv_safety import restore
 from leadflood.contracts.lead_columns import ATTRIBUTES, ID, OWNER_EMAIL, TAGS, VALUES
 from leadflood.domain.imports.rules.csv_reader import CsvFile
+from leadflood.domain.imports.rules.text_marks import find_marked_columns, without_marks
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BAD_ROWS_HEADERS
@@ -46,8 +47,8 @@ def without_own_ids(
 def restore_cells(file: CsvFile) -> CsvFile:
     """Return a CSV of ours with the cells that it guards as they were.
 
-    Exports are ours, bad rows, and what `leadflood run` writes; in any other file an apostrophe
-    is one.
+    Exports are ours, bad rows, and what `leadflood run` writes; in any other file only a
+    spreadsheet's marks of text are taken off.
     """
     is_ours = is_own_export(file.headers) or _SCORED.issubset(file.headers)
     return _restore_all(file) if is_ours else restore_bad_rows(file)
@@ -56,7 +57,19 @@ def restore_cells(file: CsvFile) -> CsvFile:
 def restore_bad_rows(file: CsvFile) -> CsvFile:
     """Return a file of bad rows, corrected and perhaps saved as a workbook, without its guards."""
     width = len(BAD_ROWS_HEADERS)
-    return _restore_all(file) if file.headers[:width] == BAD_ROWS_HEADERS else file
+    if file.headers[:width] == BAD_ROWS_HEADERS:
+        return _restore_all(file)
+    # a workbook of an export holds texts as they are
+    return file if is_own_export(file.headers) else _unmark_all(file)
+
+
+def _unmark_all(file: CsvFile) -> CsvFile:
+    marked = find_marked_columns([record.cells for record in file.sample], len(file.headers))
+    return msgspec.structs.replace(
+        file,
+        sample=tuple(without_marks(iter(file.sample), marked)),
+        records=without_marks(file.records, marked),
+    )
 
 
 def _restore_all(file: CsvFile) -> CsvFile:

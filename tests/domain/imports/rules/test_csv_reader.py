@@ -143,3 +143,11 @@ def test_a_file_of_very_many_empty_rows_is_refused(monkeypatch: pytest.MonkeyPat
         ):
             list(file.records)
         assert refused.value.error_code == "leads.csv.blank"
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\n\x1a", b"\r\n\x1a\x1a"])
+def test_the_end_of_a_text_of_dos_is_no_cell(end: bytes) -> None:
+    file = read_csv(b"Name,Company,Email\nAda Low,Acme,ada@y.com" + end)
+
+    assert [row.values[FieldName.EMAIL] for row in file.rows] == ["ada@y.com"]
+    assert file.bad == ()

@@ -30,6 +30,15 @@ def test_bad_rows_that_were_saved_as_a_workbook_lose_their_guards_too() -> None:
     assert read(make_xlsx({"S": guarded}))[2:] == CELLS
 
 
-@pytest.mark.parametrize("cell", ["'=1", "''x", "'+49 30"])
-def test_an_apostrophe_of_any_other_file_is_one(cell: str) -> None:
-    assert read(f"name,email\n{cell},a@b.com\n".encode())[0] == cell
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [("'=1", "=1"), ("''x", "'x"), ("'+49 30", "+49 30"), ("'t Hooft", "'t Hooft")],
+)
+def test_of_any_other_file_only_marks_of_text_are_taken_off(cell: str, kept: str) -> None:
+    assert read(f"name,email\n{cell},a@b.com\n".encode())[0] == kept
+
+
+def test_a_workbook_of_an_export_keeps_its_apostrophes() -> None:
+    cells = ["'=1", "'+49 30", "''x", "'t Hooft", "x"]
+
+    assert read(make_xlsx({"S": [OWN[0], cells]})) == cells

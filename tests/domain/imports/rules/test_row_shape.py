@@ -41,7 +41,10 @@ NOTED = (Field.FULL_NAME, Field.COMPANY_NAME, Field.EMAIL, Field.PHONE, None)
     ("cells", "reason"),
     [
         (["Ccme", "cat@y.com", "+49 30 901822", "ok"], "'cat@y.com' stands in the column of comp"),
-        (["Cat Lo", "Ccme", "+49 30 901822", "ok"], "'+49 30 901822' stands in the column of email"),
+        (
+            ["Cat Lo", "Ccme", "+49 30 901822", "ok"],
+            "'+49 30 901822' stands in the column of email",
+        ),
         (["Cat Lo", "+49 30 901822", "", "ok"], "4 cells where the header has 5"),
         (["Cat Lo", "Ccme", "cat@y.com", "cat@z.com"], "'cat@z.com' stands in the column of phone"),
     ],
