@@ -83,7 +83,7 @@ def a_file() -> bytes:
                 f"+49 30 {1234567 + number}",
                 city,
                 "Norway",
-                f"'=Acme {number % 40}",
+                f"''=Acme {number % 40}",
                 f"d{number % 40}.com",
                 "+Retail",
                 "12",
@@ -142,7 +142,9 @@ async def test_an_export_is_a_way_back(installations: tuple[Client, Client]) -> 
     assert {lead["ownerEmail"] for lead in values} == {"ann@team.com", None}
     assert {lead["companyName"][:2] for lead in values} == {"'="}
     texts = {lead[field] for lead in values for field in ("title", "department", "city")} - {None}
-    assert texts <= {clean_text(text) for person in PEOPLE for text in person}
+    brought_texts = [text for person in PEOPLE for text in person]
+    without_marks = [text.removeprefix("'") for text in brought_texts]
+    assert texts <= {clean_text(text) for text in (*brought_texts, *without_marks)}
     assert len(texts) > 0.8 * len(set(NAUGHTY))
 
 

@@ -533,8 +533,11 @@ RETURNING lead_id, field;
 DELETE FROM field_value WHERE subject_id = ANY(:lead_ids::uuid[]);
 
 -- name: drop_leads
--- Leads that an import made and nobody else has to do with.
-DELETE FROM lead WHERE id = ANY(:lead_ids::uuid[]) RETURNING id, version;
+-- Leads that an import made and nobody else has to do with; locked in the order of their ids, as by
+-- those who keep leads from going.
+DELETE FROM lead
+USING (SELECT id FROM lead WHERE id = ANY(:lead_ids::uuid[]) ORDER BY id FOR UPDATE) AS going
+WHERE lead.id = going.id RETURNING lead.id, lead.version;
 
 -- name: touch_undone
 -- Leads that lost what a file said: their employer is again the best that is left, their
