@@ -121,11 +121,14 @@ async def test_who_wants_no_mail_and_agreed_to_whatsapp_is_written_to_there(worl
     assert (await only_message(world)).message.channel is Channel.WHATSAPP
 
 
-async def test_who_reads_a_mailbox_and_said_no_is_read_as_sending_reads_it(world: World) -> None:
-    ann = await world.lead(email="office@acme.example", full_name="Ann Low", first_name="Ann")
+@pytest.mark.parametrize("address", ["office@acme.example", "an.low@gmail.com", "an+x@k.example"])
+async def test_who_reads_a_mailbox_and_said_no_is_read_as_sending_reads_it(
+    world: World, address: str
+) -> None:
+    ann = await world.lead(email=address, full_name="Ann Low", first_name="Ann")
     bob = await world.lead(email="", full_name="Bob Hi", first_name="Bob", last_name="Hi")
     async with world.db.transaction() as tx:
-        values = [world.value(FieldName.EMAIL, "office@acme.example")]
+        values = [world.value(FieldName.EMAIL, address)]
         await leads.record_values(
             tx,
             [LeadValues(lead_id=bob, values=tuple(values), status=LeadStatus.ENRICHED)],

@@ -100,11 +100,12 @@ def names_in(values: Iterable[FoundValue]) -> tuple[str, str]:
 
 
 def _proven_keys(texts: Texts) -> set[IdentityKey]:
-    """Return the keys that one person alone has."""
+    """Return the keys that one person alone has; an address is asked for as it is written too."""
     keys = {
-        IdentityKey("email", _mailbox_of(email))
+        IdentityKey("email", spelling)
         for email in _each(texts, FieldName.EMAIL, normalize_email)
         if not is_role_mailbox(email)
+        for spelling in (email, _mailbox_of(email))
     }
     pages = [read_linkedin(text) for text in texts.get(FieldName.LINKEDIN_URL, ())]
     return keys | {
@@ -150,9 +151,7 @@ def _mailbox_keys(texts: Texts, strong: set[IdentityKey]) -> set[IdentityKey]:
     """Return the keys of addresses that are not proven to be one person's alone."""
     proven = {key.value for key in strong}
     shared = [
-        email
-        for email in _each(texts, FieldName.EMAIL, normalize_email)
-        if _mailbox_of(email) not in proven
+        email for email in _each(texts, FieldName.EMAIL, normalize_email) if email not in proven
     ]
     if not shared:
         return set()

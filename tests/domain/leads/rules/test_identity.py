@@ -48,6 +48,13 @@ def test_a_name_beside_a_company_a_phone_or_a_shared_mailbox_is_a_weak_key() -> 
     assert not any(key.is_strong for key in identity_keys(values_of(**named, company_name="Acme")))
 
 
+def test_an_address_is_a_key_as_it_is_written_and_by_its_mailbox() -> None:
+    keys = identity_keys(values_of(email="Ada.Berg+fair@googlemail.com"))
+
+    assert {key.value for key in keys} == {"ada.berg+fair@googlemail.com", "adaberg@gmail.com"}
+    assert {key.kind for key in keys} == {"email"}
+
+
 def test_a_name_is_one_key_however_it_is_written() -> None:
     keys = {
         identity_keys(values_of(full_name=name, company_name=company))
