@@ -1,6 +1,6 @@
 """Text marks: the apostrophe by which spreadsheets mark a cell as text, which is none of it.
 
-It is a mark before a sign that begins a number or a formula, and in columns where nearly all
+It is a mark before a number, a formula or an e-mail address, and in columns where nearly all
 cells have one. Names such as `'t Hooft` and `'s-Hertogenbosch` begin with one of their own.
 """
 
@@ -13,7 +13,7 @@ from leadflood.domain.imports.schemas.records import Record
 
 _MARK = "'"
 _MOSTLY = 0.9
-_BEFORE_NUMBER = re.compile(r"'[\d+=-][^']*\Z")
+_BEFORE_SIGN = re.compile(r"'(?:[\d+=@-][^']*|[^\s'@]+@[^\s'@]+)\Z")
 _OF_NAME = re.compile(r"'[^\W\d_A-Z]{1,2}[\s-]")
 """Dutch words that are written short: `'t`, `'s`, `'n`."""
 
@@ -49,5 +49,5 @@ def _may_be_marked(cell: str) -> bool:
 
 
 def _unmark(cell: str, *, is_marked: bool) -> str:
-    is_mark = _may_be_marked(cell) if is_marked else _BEFORE_NUMBER.match(cell)
+    is_mark = _may_be_marked(cell) if is_marked else _BEFORE_SIGN.match(cell)
     return cell[1:] if is_mark else cell

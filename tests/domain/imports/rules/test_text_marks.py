@@ -12,6 +12,7 @@ from leadflood.domain.imports.schemas.records import Record
         (["'Ada Low", "'Bob Hi", ""], ["Ada Low", "Bob Hi", ""]),
         (["'50", "Ada", "'+49 30 1"], ["50", "Ada", "+49 30 1"]),
         (["'=A1", "Ada", "'-5"], ["=A1", "Ada", "-5"]),
+        (["'ada@x.com", "bob@x.com", "'@acme"], ["ada@x.com", "bob@x.com", "@acme"]),
         (["'t Hooft"], ["'t Hooft"]),
         (["'s-Hertogenbosch"], ["'s-Hertogenbosch"]),
         (["'Ndrangheta", "Roma", "Bari"], ["'Ndrangheta", "Roma", "Bari"]),
