@@ -14,7 +14,8 @@ from leadflood.domain.imports.rules.consent_columns import (
 from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import ColumnChoice, NoOptIn
-from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
+from tests.support.consent import refusing_addresses
 
 MESSY = Path(__file__).parents[1] / "data" / "messy_leads"
 PEOPLE = ("ann@a.example", "bob@b.example", "cid@c.example")
@@ -28,18 +29,6 @@ def split(words: str) -> list[str]:
 def read(*lines: str, choice: ColumnChoice | None = None) -> ReadCsv:
     raw = "\n".join(lines).encode()
     return read_csv(raw) if choice is None else read_csv(raw, choice)
-
-
-def marked(file: ReadCsv) -> set[str]:
-    """Return the addresses of the rows that say no."""
-    rows: list[ImportRow | BadRow] = [*file.rows, *file.bad]
-    return {
-        address
-        for row in rows
-        if any(not statement.agrees for statement in row.consent)
-        for channel, address in row.addresses
-        if channel is Channel.EMAIL
-    }
 
 
 def column_of(header: str, *cells: str) -> ReadCsv:
@@ -236,7 +225,7 @@ def test_what_a_no_of_an_opt_in_says_can_be_chosen(header: str, cell: str, choic
     file = read(*lines, choice=ColumnChoice(no_opt_in=choice))
 
     refused = PEOPLE[:2] if choice is NoOptIn.REFUSED else PEOPLE[1:2]
-    assert marked(file) == set(refused)
+    assert refusing_addresses(file) == set(refused)
     assert not file.warnings
 
 
@@ -344,7 +333,7 @@ def test_a_column_of_any_name_whose_cells_are_a_no_is_a_status() -> None:
     file = read("email,Tier", *rows)
 
     assert file.fields[1] == "contact_status"
-    assert marked(file) == {"p80@x.example"}
+    assert refusing_addresses(file) == {"p80@x.example"}
     assert file.unread_consent == ()
 
 
@@ -358,20 +347,20 @@ def test_a_name_that_is_also_a_word_of_a_list_is_a_name() -> None:
 def test_counts_of_mails_say_nothing_of_consent() -> None:
     file = column_of("Newsletter opens", "0", "3", "0")
 
-    assert (marked(file), file.unread_consent) == (set(), ())
+    assert (refusing_addresses(file), file.unread_consent) == (set(), ())
 
 
 def test_a_link_to_unsubscribe_is_neither_an_answer_nor_a_site() -> None:
     file = column_of("Unsubscribe URL", *(f"https://x.example/u/{n}" for n in range(3)))
 
-    assert (file.fields[1], file.unread_consent, marked(file)) == (None, (), set())
+    assert (file.fields[1], file.unread_consent, refusing_addresses(file)) == (None, (), set())
 
 
 def test_a_column_of_verdicts_is_known_by_its_cells() -> None:
     file = column_of("result", "deliverable", "risky", "do_not_mail")
 
     assert file.fields[1] == "email_status"
-    assert marked(file) == {"cid@c.example"}
+    assert refusing_addresses(file) == {"cid@c.example"}
 
 
 def test_a_no_within_a_text_is_named_to_a_person() -> None:
@@ -381,9 +370,9 @@ def test_a_no_within_a_text_is_named_to_a_person() -> None:
     ignored = read(*lines, choice=ColumnChoice(ignored_consent=("Notes",)))
     mapped = read(*lines, choice=ColumnChoice(changes={"Notes": ColumnField.CONTACT_STATUS}))
 
-    assert (file.unread_consent, marked(file)) == (("Notes",), set())
-    assert (ignored.unread_consent, marked(ignored)) == ((), set())
-    assert (mapped.unread_consent, marked(mapped)) == ((), {"ann@a.example"})
+    assert (file.unread_consent, refusing_addresses(file)) == (("Notes",), set())
+    assert (ignored.unread_consent, refusing_addresses(ignored)) == ((), set())
+    assert (mapped.unread_consent, refusing_addresses(mapped)) == ((), {"ann@a.example"})
 
 
 def test_a_header_whose_cells_do_not_fit_is_not_believed() -> None:
@@ -391,7 +380,7 @@ def test_a_header_whose_cells_do_not_fit_is_not_believed() -> None:
 
     assert file.fields[1] is None
     assert file.unread_consent == ("Newsletter",)
-    assert marked(file) == set()
+    assert refusing_addresses(file) == set()
 
 
 def test_a_column_of_consent_that_is_empty_is_in_nobodys_way() -> None:
@@ -451,7 +440,7 @@ def test_the_numbers_of_a_row_are_read_as_its_values_are() -> None:
 def test_a_tag_says_no() -> None:
     file = read("email,Tags", 'ann@a.example,"vip, do not contact"', "bob@b.example,vip")
 
-    assert marked(file) == {"ann@a.example"}
+    assert refusing_addresses(file) == {"ann@a.example"}
 
 
 def test_an_agreement_keeps_its_words_and_its_time() -> None:
@@ -501,6 +490,6 @@ def test_exports_of_tools_and_countries_say_no_for_whom_they_mark(
 ) -> None:
     file = read_csv((MESSY / name).read_bytes())
 
-    assert marked(file) == expected
+    assert refusing_addresses(file) == expected
     assert file.unread_consent == ()
     assert len(file.rows) + len(file.bad) > len(expected)

@@ -1,11 +1,11 @@
 """Headers, cells and texts about consent that no list has as they are."""
 
 import pytest
-from leadflood.contracts.values import Channel
 from leadflood.domain.imports.rules.consent_parts import Meaning, read_parts
 from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.columns import ColumnChoice
-from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.rows import ReadCsv
+from tests.support.consent import refusing_addresses
 
 NOBODY = "ann@a.example"
 
@@ -22,21 +22,9 @@ def column_of(header: str, cell: str, other: str = "") -> ReadCsv:
     return read(f'email,"{header}"', f'{NOBODY},"{cell}"', f'bob@b.example,"{other}"')
 
 
-def stopped(file: ReadCsv) -> set[str]:
-    """Return the addresses that a file suppresses."""
-    rows: list[ImportRow | BadRow] = [*file.rows, *file.bad]
-    return {
-        address
-        for row in rows
-        if any(not statement.agrees for statement in row.consent)
-        for channel, address in row.addresses
-        if channel is Channel.EMAIL
-    }
-
-
 def is_noticed(file: ReadCsv) -> bool:
     """Whether the one who says no is suppressed, or the start asks."""
-    return bool(file.unread_consent) or NOBODY in stopped(file)
+    return bool(file.unread_consent) or NOBODY in refusing_addresses(file)
 
 
 HEADERS = {
@@ -97,7 +85,7 @@ def test_other_headers_have_no_parts_of_consent(header: str) -> None:
 def test_where_nobody_is_blocked_nobody_is_asked(header: str, cell: str) -> None:
     file = column_of(header, cell, cell)
 
-    assert (file.unread_consent, stopped(file)) == ((), set())
+    assert (file.unread_consent, refusing_addresses(file)) == ((), set())
 
 
 def test_one_who_left_a_list_has_not_agreed_to_it() -> None:
@@ -115,7 +103,7 @@ STATUSES = split(
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_status_that_is_a_no_suppresses(status: str) -> None:
-    assert stopped(column_of("Status", status, "Active")) == {NOBODY}
+    assert refusing_addresses(column_of("Status", status, "Active")) == {NOBODY}
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -134,7 +122,7 @@ def test_a_column_of_any_name_with_a_no_in_its_cells_is_noticed(status: str) -> 
 def test_what_has_not_happened_yet_is_no_refusal(status: str) -> None:
     file = column_of("Status", status, "Active")
 
-    assert (stopped(file), file.unread_consent) == (set(), ())
+    assert (refusing_addresses(file), file.unread_consent) == (set(), ())
 
 
 @pytest.mark.parametrize("status", ["Baja", "Dado de baja", "De baja", "Cancelado"])
@@ -142,14 +130,14 @@ def test_a_status_that_is_called_like_a_region_is_a_status(status: str) -> None:
     file = read("Nombre,Email,Estado", f"Ana,{NOBODY},{status}", "Leo,leo@b.example,Alta")
 
     assert file.fields[2] == "contact_status"
-    assert stopped(file) == {NOBODY}
+    assert refusing_addresses(file) == {NOBODY}
 
 
 def test_a_region_stays_one() -> None:
     file = read("Nombre,Email,Estado", f"Ana,{NOBODY},Baja California", "Leo,leo@b.example,Jalisco")
 
     assert file.fields[2] == "region"
-    assert stopped(file) == set()
+    assert refusing_addresses(file) == set()
 
 
 @pytest.mark.parametrize(
@@ -169,7 +157,7 @@ def test_a_no_beside_a_value_is_a_no_with_its_cell(name: str, email: str) -> Non
     file = read("Name,Email,Company", f"{name},{email},A", "Robinson Baja,r@b.example,Stop & Shop")
 
     (statement,) = (file.rows or file.bad)[0].consent
-    assert stopped(file) == {NOBODY}
+    assert refusing_addresses(file) == {NOBODY}
     assert statement.evidence.startswith(("Name: ", "Email: "))
 
 
@@ -211,7 +199,7 @@ def test_a_no_is_of_every_address_in_its_row() -> None:
         f"Otto;Berg;Heide;{NOBODY};otto@web.example;auch o@x.example;rep@own.example;ja",
     )
 
-    assert stopped(file) == {NOBODY, "otto@web.example", "o@x.example"}
+    assert refusing_addresses(file) == {NOBODY, "otto@web.example", "o@x.example"}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +220,7 @@ def test_a_no_is_of_every_address_in_its_row() -> None:
 def test_a_note_that_may_be_a_no_makes_the_start_ask(note: str) -> None:
     file = column_of("Notes", note, "met at the fair")
 
-    assert (file.unread_consent, stopped(file)) == (("Notes",), set())
+    assert (file.unread_consent, refusing_addresses(file)) == (("Notes",), set())
 
 
 @pytest.mark.parametrize(
@@ -250,12 +238,12 @@ def test_other_notes_are_in_nobodys_way(note: str) -> None:
 def test_consent_to_photos_is_none_to_letters() -> None:
     file = read("email,Photo consent,Marketing consent", f"{NOBODY},No,Yes")
 
-    assert (stopped(file), file.unread_consent) == (set(), ())
+    assert (refusing_addresses(file), file.unread_consent) == (set(), ())
 
 
 @pytest.mark.parametrize("cell", ["brak", "brak danych", "nie dotyczy", "-"])
 def test_a_word_for_nothing_in_an_opt_in_says_nothing(cell: str) -> None:
-    assert stopped(column_of("Zgoda marketingowa", cell, "tak")) == set()
+    assert refusing_addresses(column_of("Zgoda marketingowa", cell, "tak")) == set()
 
 
 UNSEEN = split(
@@ -403,7 +391,7 @@ def test_notes_that_nobody_wrote_the_words_for_are_noticed(note: str) -> None:
 def test_a_header_with_words_that_nobody_knows_is_no_agreement(header: str) -> None:
     file = column_of(header, "yes")
 
-    assert file.unread_consent or stopped(file)
+    assert file.unread_consent or refusing_addresses(file)
     assert not any(statement.agrees for row in file.rows for statement in row.consent)
 
 
@@ -413,4 +401,4 @@ def test_a_header_with_words_that_nobody_knows_is_no_agreement(header: str) -> N
 def test_what_may_not_have_happened_yet_is_asked_about_and_suppresses_nobody(header: str) -> None:
     file = column_of(header, "yes", "no")
 
-    assert (file.unread_consent, stopped(file)) == ((header,), set())
+    assert (file.unread_consent, refusing_addresses(file)) == ((header,), set())
