@@ -12,7 +12,7 @@ import msgspec
 import pycountry
 from rapidfuzz import fuzz, process
 
-from leadflood.contracts.normalization.country_names import LEAST_CHARS, fold_name, read_names
+from leadflood.contracts.normalization.country_names import fold_name, is_code, read_names
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import CountryCode
 from leadflood.contracts.word_files import read_tables
@@ -175,8 +175,7 @@ def _codes_of(text: str) -> tuple[CountryCode, ...]:
         folded = number.zfill(3)
     if own := _ISO.get(folded):
         return (own,)
-    is_short = folded.isascii() and len(folded) < LEAST_CHARS
-    return () if is_short else read_names().get(folded, ())
+    return () if is_code(folded) else read_names().get(folded, ())
 
 
 def _everyday_names() -> Iterator[tuple[CountryCode, str]]:

@@ -39,6 +39,11 @@ def fold_name(name: str) -> str:
     return " ".join("".join(signs).split()).removeprefix("the ")
 
 
+def is_code(folded: str) -> bool:
+    """Whether a folded name is so short that it is a code or a state more often than a name."""
+    return folded.isascii() and len(folded) < LEAST_CHARS
+
+
 def read_names() -> Names:
     """Return the countries of each folded name; who asks while they are read waits for them."""
     with _READING:
@@ -67,7 +72,7 @@ def _read_names() -> Names:
     for group in (usual, set(locales).difference(usual)):
         for code, name in set(list_names(group)):
             key = fold_name.__wrapped__(name)
-            if key in settled or not key or (key.isascii() and len(key) < LEAST_CHARS):
+            if key in settled or not key or is_code(key):
                 continue
             known = names.get(key)
             if known is None:

@@ -42,6 +42,13 @@ NICKNAMES: dict[str, tuple[str, ...]] = {
     if short
 }
 """Given names by their short forms, folded."""
+
+
+def are_nicknames(name: str, other: str) -> bool:
+    """Whether one of two folded names is a short form of the other."""
+    return other in NICKNAMES.get(name, ()) or name in NICKNAMES.get(other, ())
+
+
 _SPANISH = frozenset(_WORDS["spanish_surnames"]["words"].split())
 _SPECIAL = (_TITLES - _AMBIGUOUS_TITLES) | PARTICLES | _NOT_NAMES | _COMPANY_WORDS
 _POLICY = Policy(patronymic_rules=frozenset({PatronymicRule.EAST_SLAVIC}))

@@ -12,9 +12,9 @@ from rapidfuzz.distance import OSA
 
 from leadflood.contracts.normalization.companies import company_words, form_class, is_long_form
 from leadflood.contracts.normalization.names import (
-    NICKNAMES,
     PARTICLES,
     VOWELS,
+    are_nicknames,
     is_title,
     person_keys,
 )
@@ -142,7 +142,7 @@ def _word_likeness(word: str, other: str) -> float:
         return _INITIAL if word[0] == other[0] else 0.0
     if _sound_of(word) == _sound_of(other) or _without_doubles(word) == _without_doubles(other):
         return _SAME_SOUND
-    if other in NICKNAMES.get(word, ()) or word in NICKNAMES.get(other, ()):
+    if are_nicknames(word, other):
         return _NICKNAME
     shorter = min(len(word), len(other))
     budget = (shorter >= _TYPO_FROM) + (shorter >= _TYPOS_FROM)

@@ -58,9 +58,9 @@ def external_key(source: str, external_id: str) -> IdentityKey:
 
 def row_key(person: NewPerson, number: int = 1) -> IdentityKey:
     """Return the key of all that a row says; equal rows of a file are told apart by a number."""
-    said = sorted(f"{value.field.value}={value.value}" for value in person.values)
-    said += sorted(f"{system}:{value}" for system, value in person.external_ids)
-    digest = hashlib.blake2b("\n".join(said).encode(), digest_size=16)
+    texts = sorted(f"{value.field.value}={value.value}" for value in person.values)
+    texts += sorted(f"{system}:{value}" for system, value in person.external_ids)
+    digest = hashlib.blake2b("\n".join(texts).encode(), digest_size=16)
     return IdentityKey(ROW, f"{digest.hexdigest()}#{number}")
 
 

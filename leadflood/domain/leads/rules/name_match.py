@@ -6,7 +6,7 @@ from functools import lru_cache
 from rapidfuzz.distance import JaroWinkler
 from rapidfuzz.fuzz import token_sort_ratio
 
-from leadflood.contracts.normalization.names import NICKNAMES
+from leadflood.contracts.normalization.names import are_nicknames
 
 _ALIKE = 0.88
 _SAME_ORGANISATION = 88.0
@@ -58,7 +58,7 @@ def organisations_differ(left: str, right: str) -> bool:
 
 def are_alike(left: str, right: str) -> bool:
     """Whether two words of names can be the same: an initial, a short form, a slip of the pen."""
-    if left == right or right in NICKNAMES.get(left, ()) or left in NICKNAMES.get(right, ()):
+    if left == right or are_nicknames(left, right):
         return True
     short, long = sorted((left, right), key=len)
     if (len(short) == 1 or len(short) >= _SHORT_FORM) and long.startswith(short):

@@ -1,7 +1,8 @@
 """Recipients: what is kept of the people a send goes to, and whether they agreed to a channel."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,6 +14,8 @@ from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Invalid
+
+_Send = TypeVar("_Send", bound=Hashable)
 
 
 class Recipients:
@@ -38,8 +41,8 @@ class Recipients:
         return frozenset(stopping)
 
     async def find_suppressed(
-        self, db: Reader, stopping: Mapping[UUID, frozenset[bytes]]
-    ) -> frozenset[UUID]:
+        self, db: Reader, stopping: Mapping[_Send, frozenset[bytes]]
+    ) -> frozenset[_Send]:
         """Return the sends of which one of the hashes is on the suppression list."""
         keys = await repository.find_suppressed(db, {key for of in stopping.values() for key in of})
         return frozenset(send for send, of in stopping.items() if not keys.isdisjoint(of))
@@ -64,11 +67,9 @@ class Recipients:
             for person in people
             for channel in Channel
         }
-        keys = await repository.find_suppressed(db, {key for of in stopping.values() for key in of})
         stopped: dict[UUID, frozenset[Channel]] = {}
-        for (lead_id, channel), of in stopping.items():
-            if not keys.isdisjoint(of):
-                stopped[lead_id] = stopped.get(lead_id, frozenset()) | {channel}
+        for lead_id, channel in await self.find_suppressed(db, stopping):
+            stopped[lead_id] = stopped.get(lead_id, frozenset()) | {channel}
         return stopped
 
     async def find_unreachable(self, db: Reader, people: Iterable[LeadProfile]) -> frozenset[UUID]:

@@ -102,10 +102,10 @@ class StatedConsent:
             for lead_id in lead_ids
             for scope in (None, *Channel)
         }
-        found = await repository.find_suppressed(db, keys.values())
+        suppressed = await repository.find_suppressed(db, keys.values())
         refused: dict[UUID, frozenset[OptOutChannel]] = {}
         for (lead_id, scope), key in keys.items():
-            if key in found:
+            if key in suppressed:
                 name = OptOutChannel.ALL if scope is None else _NAMES[scope]
                 refused[lead_id] = refused.get(lead_id, frozenset()) | {name}
         return refused
