@@ -18,7 +18,7 @@ from leadflood.domain.imports.schemas.saved_mappings import (
     SavedMappingInput,
 )
 from leadflood.domain.imports.service.saved_mappings import SavedMappings
-from leadflood.engine.errors import Invalid, NotFound
+from leadflood.engine.errors import Invalid
 from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="Saved mappings: list, show, save, set, remove.")
@@ -50,12 +50,8 @@ def list_mappings(*, as_json: AsJson = False) -> None:
 @app.command()
 def show(mapping_id: MappingId) -> None:
     """Show how files are read by a mapping, as the JSON that `set` takes."""
-    mappings = with_storage(_list, proves_secret=False)
-    for mapping in mappings:
-        if mapping.id == mapping_id:
-            print_json(mapping.mapping)
-            return
-    raise NotFound(f"there is no saved mapping {mapping_id}", code="imports.mapping.not_found")
+    saved = with_storage(lambda storage: _get(storage, mapping_id), proves_secret=False)
+    print_json(saved.mapping)
 
 
 @app.command()
@@ -98,6 +94,10 @@ async def _list(storage: Storage) -> Sequence[SavedMapping]:
     return await _service(storage).list(EVERYTHING)
 
 
+async def _get(storage: Storage, mapping_id: UUID) -> SavedMapping:
+    return await _service(storage).get(mapping_id, EVERYTHING)
+
+
 async def _save(storage: Storage, new: NewSavedMapping) -> SavedMapping:
     async with storage.db.transaction() as tx:
         return await _service(storage).save(tx, new, Importer(by=terminal_user()))
@@ -106,8 +106,7 @@ async def _save(storage: Storage, new: NewSavedMapping) -> SavedMapping:
 async def _set(
     storage: Storage, mapping_id: UUID, mapping: ImportMapping, name: str
 ) -> SavedMapping:
-    named = {saved.id: saved.name for saved in await _list(storage)}
-    new_name = _require_name(name or named.get(mapping_id, "-"))
+    new_name = _require_name(name) if name else (await _get(storage, mapping_id)).name
     async with storage.db.transaction() as tx:
         return await _service(storage).replace(
             tx,

@@ -37,6 +37,13 @@ class SavedMappings:
         """List the mappings that somebody sees, by name."""
         return await saved_mappings.list_all(self._db, visibility)
 
+    async def get(self, saved_id: UUID, visibility: Visibility) -> SavedMapping:
+        """Return a mapping that somebody sees. Raises: NotFound."""
+        for saved in await self.list(visibility):
+            if saved.id == saved_id:
+                return saved
+        raise _not_found(saved_id)
+
     async def save(self, tx: Tx, new: NewSavedMapping, importer: Importer) -> SavedMapping:
         """Save how an import is read under a name; one's own of the same name is replaced.
 
