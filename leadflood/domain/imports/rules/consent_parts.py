@@ -104,16 +104,14 @@ def read_parts(header: str) -> Meaning | None:
         return Meaning.MAYBE_OPT_OUT if _BENIGN.places_in(words) else Meaning.OPT_OUT
     if _MAYBE.places_in(words) or _asks_for_erasure(words):
         return Meaning.OPT_OUT if contact else Meaning.MAYBE_OPT_OUT
-    return _read_yes(words, is_permission=bool(permission)) if contact or permission else None
+    return _read_yes(words, is_contact=bool(contact), is_permission=bool(permission))
 
 
-def _read_yes(words: Sequence[str], *, is_permission: bool) -> Meaning | None:
-    is_contact = bool(_CONTACT.places_in(words))
-    if is_contact and is_permission:
-        return Meaning.OPT_IN
-    is_weak = is_contact and bool(_WEAK_PERMISSION.places_in(words))
-    is_question = is_permission or is_weak or _ANSWERS.search(" ".join(words)) is not None
-    return Meaning.UNCLEAR if is_question else None
+def _read_yes(words: Sequence[str], *, is_contact: bool, is_permission: bool) -> Meaning | None:
+    if is_permission:
+        return Meaning.OPT_IN if is_contact else Meaning.UNCLEAR
+    is_question = _WEAK_PERMISSION.places_in(words) or _ANSWERS.search(" ".join(words))
+    return Meaning.UNCLEAR if is_contact and is_question else None
 
 
 def is_plain(header: str, known: Container[str]) -> bool:

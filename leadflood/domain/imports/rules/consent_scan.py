@@ -79,8 +79,8 @@ class ConsentScan:
         self._filled: set[int] = set()
         self._refusing: set[int] = set()
         self._mentioning: set[int] = set()
-        self._heading = {0} if any(map(says_no_above, headings)) and columns else set()
         self._lines = [heading for heading in headings if says_no_above(heading)]
+        self._heading = {0} if self._lines and columns else set()
 
     def watch(self, records: Iterable[Record]) -> Iterator[Record]:
         """Pass records on, and look at them."""
@@ -161,13 +161,13 @@ class ConsentScan:
 
     def _describe(self, index: int, column: Column) -> Column:
         is_asked = index in self._asking & self._answering
-        found = self._filled | self._refusing | self._mentioning | self._heading
+        speaking = self._filled | self._refusing | self._mentioning | self._heading
         unclear = self._mentioning | self._speaking | self._heading
         guess = None if is_asked else column.guess
         if index in self._refusing - unclear:
             guess = ColumnField.CONTACT_STATUS
         return msgspec.structs.replace(
-            column, guess=guess, speaks_of_consent=is_asked or index in found
+            column, guess=guess, speaks_of_consent=is_asked or index in speaking
         )
 
 

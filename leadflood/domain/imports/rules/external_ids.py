@@ -82,29 +82,29 @@ class IdReader:
     """
 
     def __init__(self, plan: ImportPlan) -> None:
-        places = [
-            place
-            for place in plan.order or range(len(plan.fields))
-            if plan.fields[place] is ColumnField.EXTERNAL_ID
+        columns = [
+            column
+            for column in plan.order or range(len(plan.fields))
+            if plan.fields[column] is ColumnField.EXTERNAL_ID
         ]
         headers = dict(enumerate(plan.headers))
-        named = {place: find_system(headers.get(place, "")) for place in places}
+        named = {column: find_system(headers.get(column, "")) for column in columns}
         self._systems = {
-            place: system or " ".join(header_tokens(headers.get(place, ""))) or "file"
-            for place, system in named.items()
+            column: system or " ".join(header_tokens(headers.get(column, ""))) or "file"
+            for column, system in named.items()
         }
         self._source = plan.source
-        nameless = [place for place in places if named[place] is None]
-        self._own_place = next(iter(nameless + places), None)
+        nameless = [column for column in columns if named[column] is None]
+        self._own_column = next(iter(nameless + columns), None)
 
     def read(self, cells: Sequence[str]) -> tuple[tuple[ExternalId, ...], tuple[str, ...]]:
         """Return the ids of a row, and what was not understood."""
         ids: list[ExternalId] = []
         notes: list[str] = []
-        for place, system in self._systems.items():
-            text = clean_text(cells[place]) if place < len(cells) else ""
+        for column, system in self._systems.items():
+            text = clean_text(cells[column]) if column < len(cells) else ""
             if value := read_id(text):
-                own = self._source if place == self._own_place else None
+                own = self._source if column == self._own_column else None
                 ids.append(ExternalId(own or _system_by_look(value) or system, value))
             elif _LOST_DIGITS.fullmatch(text):
                 notes.append(f"external_id: {text!r} has lost its digits: export them as text")
@@ -125,7 +125,7 @@ def _salesforce_id(text: str) -> str | None:
         return None
     own, check = text[:15], match["check"]
     parts = (own[start : start + 5] for start in (0, 5, 10))
-    sums = (sum(sign.isupper() << place for place, sign in enumerate(part)) for part in parts)
+    sums = (sum(sign.isupper() << bit for bit, sign in enumerate(part)) for part in parts)
     return own if check in {None, "".join(_CHECK_SIGNS[each] for each in sums)} else None
 
 

@@ -51,15 +51,17 @@ def restore_cells(file: CsvFile) -> CsvFile:
     spreadsheet's marks of text are taken off.
     """
     is_ours = is_own_export(file.headers) or _SCORED.issubset(file.headers)
-    return _restore_all(file) if is_ours else restore_bad_rows(file)
+    return _restore_all(file) if is_ours else restore_workbook(file)
 
 
-def restore_bad_rows(file: CsvFile) -> CsvFile:
-    """Return a file of bad rows, corrected and perhaps saved as a workbook, without its guards."""
+def restore_workbook(file: CsvFile) -> CsvFile:
+    """Return a table without guards where it is of bad rows of ours, else without marks of text.
+
+    Of our exports only those in CSV have guards: a workbook holds texts as they are.
+    """
     width = len(BAD_ROWS_HEADERS)
     if file.headers[:width] == BAD_ROWS_HEADERS:
         return _restore_all(file)
-    # a workbook of an export holds texts as they are
     return file if is_own_export(file.headers) else _unmark_all(file)
 
 

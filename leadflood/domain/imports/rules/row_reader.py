@@ -1,5 +1,7 @@
 """Row reader: what a row says of its lead, and what it says of consent."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from leadflood.contracts.values import FieldName
@@ -29,6 +31,10 @@ class RowReader:
         self._marks = MarkReader(plan.fields)
         self._ids = IdReader(plan)
         self._domains = DomainReader()
+
+    def read_all(self, records: Iterable[Record]) -> tuple[ImportRow | BadRow, ...]:
+        """Read the rows of a part."""
+        return tuple([self.read(record) for record in records])
 
     def read(self, record: Record) -> ImportRow | BadRow:
         """Read a row, or say why it cannot be used."""

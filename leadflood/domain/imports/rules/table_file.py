@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from leadflood.domain.imports.rules.csv_reader import CsvFile, open_csv
 from leadflood.domain.imports.rules.file_kind import FileKind, find_kind
-from leadflood.domain.imports.rules.own_export import restore_bad_rows, restore_cells
+from leadflood.domain.imports.rules.own_export import restore_cells, restore_workbook
 from leadflood.domain.imports.rules.packed_files import open_only_member
 from leadflood.domain.imports.rules.workbook_reader import open_workbook
 from leadflood.engine.errors import Invalid
@@ -42,7 +42,7 @@ def headings_of(file: CsvFile) -> tuple[str, ...]:
 def _open(file: BinaryIO, kind: FileKind, sheet: str | None) -> Iterator[CsvFile]:
     if kind is not FileKind.CSV:
         with open_workbook(file, kind.value, sheet) as table:
-            yield restore_bad_rows(table)
+            yield restore_workbook(table)
         return
     if sheet is not None:
         raise Invalid(

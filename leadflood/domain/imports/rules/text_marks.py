@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from leadflood.contracts.csv_safety import MARK
 from leadflood.domain.imports.schemas.records import Record
 
-_MARK = "'"
 _MOSTLY = 0.9
 _BEFORE_SIGN = re.compile(r"'(?:[\d+=@-][^']*|[^\s'@]+@[^\s'@]+)\Z")
 _OF_NAME = re.compile(r"'[^\W\d_A-Z]{1,2}[\s-]")
@@ -33,7 +33,7 @@ def find_marked_columns(rows: Sequence[Sequence[str]], width: int) -> frozenset[
 def without_marks(records: Iterator[Record], marked: frozenset[int]) -> Iterator[Record]:
     """Yield records without the marks of their cells."""
     for record in records:
-        if any(cell[:1] == _MARK for cell in record.cells):
+        if any(cell[:1] == MARK for cell in record.cells):
             cells = tuple(
                 _unmark(cell, is_marked=column in marked)
                 for column, cell in enumerate(record.cells)
@@ -44,8 +44,8 @@ def without_marks(records: Iterator[Record], marked: frozenset[int]) -> Iterator
 
 
 def _may_be_marked(cell: str) -> bool:
-    is_quoted = len(cell) > 1 and cell.endswith(_MARK)
-    return cell.startswith(_MARK) and not is_quoted and not _OF_NAME.match(cell)
+    is_quoted = len(cell) > 1 and cell.endswith(MARK)
+    return cell.startswith(MARK) and not is_quoted and not _OF_NAME.match(cell)
 
 
 def _unmark(cell: str, *, is_marked: bool) -> str:

@@ -5,7 +5,6 @@ until then, for `HOLD_SECONDS` at most: it reads the first rows of a long file o
 lock before the database looks for deadlocks (after a second), so that none ends a real import.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -16,8 +15,7 @@ from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun
 from leadflood.domain.imports.rules.mapping_check import check_mapping
 from leadflood.domain.imports.rules.row_reader import RowReader
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping, ImportPlan
-from leadflood.domain.imports.schemas.records import Record
-from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowState
+from leadflood.domain.imports.schemas.rows import ImportRow, RowState
 from leadflood.domain.imports.schemas.views import ImportPreview
 from leadflood.domain.imports.service.lead_writer import LeadWriter
 from leadflood.domain.imports.service.lookup import get_import, require_not_started
@@ -103,13 +101,9 @@ class ImportPreviews:
             if not records:
                 return
             after = records[-1].number
-            parsed = await to_thread.run_sync(_parse, plan, records, self._currency)
+            reader = RowReader(plan, self._currency)
+            parsed = await to_thread.run_sync(reader.read_all, records)
             good = [row for row in parsed if isinstance(row, ImportRow)]
             written = await self._leads.write_rows(tx, import_id, plan, good, now)
             await row_table.record_results(tx, import_id, written.results)
             dry_run.add(parsed, written.results)
-
-
-def _parse(plan: ImportPlan, records: Sequence[Record], currency: str) -> list[ImportRow | BadRow]:
-    reader = RowReader(plan, currency)
-    return [reader.read(record) for record in records]

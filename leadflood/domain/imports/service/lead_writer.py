@@ -35,7 +35,7 @@ from leadflood.domain.leads.schemas.identity import NewPerson, Upserted
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
-from leadflood.domain.leads.service.resolving import Matcher
+from leadflood.domain.leads.service.resolving import match_people
 from leadflood.domain.leads.service.upsert_batch import PreparedPerson, prepare
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.tx import Tx
@@ -135,21 +135,15 @@ class LeadWriter:
         users = await _find_users(tx, plan, rows)
         status = LeadStatus.PROCESSING if plan.enrich else LeadStatus.NEW
         people = {
-            row.number: msgspec.structs.replace(
-                prepared[row.number].person,
-                status=status,
-                owner=owner_of_new(row, plan, users),
-                tags=tags_of_new(row, plan),
+            row.number: prepared[row.number].with_marks(
+                status, owner_of_new(row, plan, users), tags_of_new(row, plan)
             )
             for row in rows
         }
         while True:
             rejected = await self._reject_rows(tx, import_id, plan, people, now)
             accepted = [row for row in rows if row.number not in rejected]
-            chosen = [
-                msgspec.structs.replace(prepared[row.number], person=people[row.number])
-                for row in accepted
-            ]
+            chosen = [people[row.number] for row in accepted]
             await lead_lookups.set_savepoint(tx)
             upserted = await upsert(tx, chosen, self._ids, now, _NamedByFile(import_id))
             if not await _touches_hidden(tx, import_id, plan, upserted):
@@ -162,7 +156,7 @@ class LeadWriter:
         tx: Tx,
         import_id: UUID,
         plan: ImportPlan,
-        people: Mapping[int, NewPerson],
+        people: Mapping[int, PreparedPerson],
         now: datetime,
     ) -> dict[int, RowResult]:
         """Return the rows that must not touch the lead they name: hidden, or known already.
@@ -172,15 +166,18 @@ class LeadWriter:
         """
         if not plan.visibility.is_limited and plan.on_duplicate is OnDuplicate.UPDATE:
             return {}
-        own_ids = self._ids.take(len(people))
-        matches = await Matcher().match(
-            tx, list(zip(own_ids, people.values(), strict=True)), _NamedByFile(import_id)
+        own = dict(zip(self._ids.take(len(people)), people.values(), strict=True))
+        matches = await match_people(
+            tx,
+            {own_id: person.person for own_id, person in own.items()},
+            {own_id: person.values.keys for own_id, person in own.items()},
+            _NamedByFile(import_id),
         )
-        known_ids = {lead_id for known, _ in matches for lead_id in known}
+        known_ids = frozenset[UUID]().union(*matches)
         states = await leads.find_states(tx, known_ids)
         imported = await row_table.find_imported_leads(tx, import_id, known_ids)
         rejected = {}
-        for number, (known, _) in zip(people, matches, strict=True):
+        for number, known in zip(people, matches, strict=True):
             named = [LeadOwner(each, states[each].owner) for each in sorted(known - imported)]
             result = reject_row(number, named, plan)
             if result is not None:

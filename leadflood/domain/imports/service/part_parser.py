@@ -75,5 +75,4 @@ class PartParser:
         return ParsedRows(rows, prepare_people(rows, import_id, self._clock.now()))
 
     def _parse(self, plan: ImportPlan, records: Sequence[Record]) -> Rows:
-        reader = RowReader(plan, self._currency)
-        return tuple([reader.read(record) for record in records])
+        return RowReader(plan, self._currency).read_all(records)

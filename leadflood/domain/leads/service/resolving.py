@@ -1,6 +1,6 @@
 """Resolving identity: which leads and records are one, decided under the locks of all of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -89,38 +89,29 @@ async def merge_known(tx: Tx, resolution: Resolution, now: datetime) -> dict[UUI
     return merged
 
 
-class Matcher:
-    """Tells which known leads people are, without a lock and without writing anything."""
+async def match_people(
+    tx: Tx,
+    people: Mapping[UUID, NewPerson],
+    keys: Mapping[UUID, Collection[IdentityKey]],
+    file: RowsOfFile,
+) -> list[frozenset[UUID]]:
+    """Return for each row the known leads that it names; nothing is locked or written.
 
-    def __init__(self) -> None:
-        self._graph = IdentityGraph()
-        self._known: set[UUID] = set()
-        self._members: set[UUID] = set()
-
-    async def match(
-        self, tx: Tx, people: Sequence[tuple[UUID, NewPerson]], file: RowsOfFile
-    ) -> list[tuple[frozenset[UUID], UUID]]:
-        """Return for each row the known leads that it names, and the first who is the same.
-
-        Each comes with an id of its own, in the order of their age.
-        """
-        keys = {own_id: keys_of(person) for own_id, person in people}
-        keyless = {own_id: person for own_id, person in people if is_keyless(keys[own_id])}
-        row_keys = {own_id: row_key(person) for own_id, person in people}
-        row_keys |= await number_rows(tx, keyless, file) if keyless else {}
-        keys = {own_id: keys[own_id] | {key} for own_id, key in row_keys.items()}
-        for bearer in await find_bearers(
-            tx, {key for own_keys in keys.values() for key in own_keys if key.may_join}
-        ):
-            self._known.add(bearer.id)
-            self._members |= bearer.members
-            self._graph.add(bearer)
-        self._graph.place_all([bearer_of(person, keys[own], own) for own, person in people])
-        wholes = [self._graph.find(own_id) for own_id, _ in people]
-        return [
-            (whole.members & frozenset(self._known), min(whole.members - self._members))
-            for whole in wholes
-        ]
+    Each comes with its keys under an id of its own, in the order of their age.
+    """
+    keyless = {own_id: people[own_id] for own_id in people if is_keyless(keys[own_id])}
+    row_keys = {own_id: row_key(person) for own_id, person in people.items()}
+    row_keys |= await number_rows(tx, keyless, file) if keyless else {}
+    borne = {own_id: {*keys[own_id], key} for own_id, key in row_keys.items()}
+    graph = IdentityGraph()
+    known_ids = set()
+    for bearer in await find_bearers(
+        tx, {key for own_keys in borne.values() for key in own_keys if key.may_join}
+    ):
+        known_ids.add(bearer.id)
+        graph.add(bearer)
+    graph.place_all([bearer_of(person, borne[own], own) for own, person in people.items()])
+    return [graph.find(own_id).members & known_ids for own_id in people]
 
 
 def _place(bearers: Sequence[Bearer], records: Sequence[Bearer]) -> Resolution:

@@ -12,6 +12,7 @@ from leadflood.domain.leads.rules.identity_graph import Bearer
 from leadflood.domain.leads.rules.list_columns import ListColumns
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service.resolving import bearer_of, keys_of
 from leadflood.domain.leads.service.row_keys import is_keyless
 
@@ -25,6 +26,13 @@ class PreparedPerson(msgspec.Struct, frozen=True):
     person: NewPerson
     values: PreparedValues
     columns: ListColumns
+
+    def with_marks(
+        self, status: LeadStatus, owner: str | None, tags: tuple[str, ...]
+    ) -> "PreparedPerson":
+        """Return the person with the status, the owner and the tags that a new lead gets."""
+        person = msgspec.structs.replace(self.person, status=status, owner=owner, tags=tags)
+        return msgspec.structs.replace(self, person=person)
 
 
 def prepare(person: NewPerson) -> PreparedPerson:
